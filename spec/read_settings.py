@@ -85,7 +85,12 @@ def _read_choices(model: type[Settings], arguments: Arguments, report: Reporter)
         value, span = arguments.values.pop(kind), arguments.spans[kind]
         noun = kind.removesuffix("s") if choice.many else kind
         calls = value if choice.many and isinstance(value, tuple) else (value,)
-        chosen = [read_choice(call, span, noun, choice.models, report) for call in calls]
+        chosen = [
+            call
+            if choice.or_text and not isinstance(call, Configuration)
+            else read_choice(call, span, noun, choice.models, report)
+            for call in calls
+        ]
         if None in chosen:
             sound = False
         else:
@@ -162,7 +167,7 @@ def _report_problem(problem: Problem, model: type[Settings], arguments: Argument
     elif problem.kind == "model":
         report.error("bad-setting", arguments.head, f"{what} {problem.words}")
     else:
-        _report_bad_value(problem, arguments, report)
+        _report_bad_value(problem, model, arguments, report)
 
 
 def _remedy(name: str, at: Span, model: type[Settings], others: Others) -> str | Edit:
@@ -184,10 +189,12 @@ def _remedy(name: str, at: Span, model: type[Settings], others: Others) -> str |
     return f"there are {', '.join(fields(model))}" if fields(model) else f"`{model.name}` takes none"
 
 
-def _report_bad_value(problem: Problem, arguments: Arguments, report: Reporter) -> None:
+def _report_bad_value(problem: Problem, model: type[Settings], arguments: Arguments, report: Reporter) -> None:
     """A value outside its range or of the wrong kind: expected and found side by side."""
     value = arguments.values[problem.setting]
     message = f"`{problem.setting}` of {arguments.what} {problem.words}, this is {shown(value)}"
     at = arguments.spans.get(problem.setting, arguments.head)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     help = meant_among(at, value, problem.texts) if isinstance(value, str) else None
+    help = model.instead.get(problem.setting) if is_number else help
     report.error("bad-setting", at, message, help=help)

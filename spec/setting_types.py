@@ -45,8 +45,15 @@ def _one_of(value: object, kinds: tuple[Any, ...]) -> object:
         return converted(value, kinds[0])
     fitting = [kind for kind in kinds if isinstance(value, get_origin(kind) or kind)]
     if not fitting:
-        raise Wrong(f"is {' or '.join(WORDS.get(get_origin(kind) or kind, 'something else') for kind in kinds)}")
+        raise Wrong(f"is {' or '.join(map(_in_words, kinds))}")
     return converted(value, fitting[0])
+
+
+def _in_words(kind: Any) -> str:
+    """What a value of a kind is; a call, where it is a model of settings."""
+    kind = get_origin(kind) or kind
+    name = getattr(kind, "name", "")
+    return WORDS.get(kind) or (f"{name}(...)" if name else "something else")
 
 
 def _named(value: object, texts: tuple[str, ...]) -> object:

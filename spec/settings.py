@@ -118,15 +118,21 @@ class Settings:
     """A model of settings: annotated attributes, with their defaults. Nothing else may be set, and nothing changed.
 
     A callable in an annotation, `Annotated[tuple[float, float], check]`, raises `Wrong` for a value that it does not like.
+
+    Attributes:
+        refused: settings of a base class that this one does not take, each with what is to be done instead.
     """
 
     name: ClassVar[str] = ""
+    refused: ClassVar[Mapping[str, str]] = {}
+    instead: ClassVar[Mapping[str, str]] = {}
+    """By setting, what is meant by a number where it takes none."""
 
     def __init__(self, /, **values: object) -> None:
         """Settings by name. Raises `SettingsError`."""
         read, problems = _read(type(self), values)
         vars(self).update(read)
-        words = None if problems else self.misfit()
+        words = None if problems else self._refusal() or self.misfit()
         if words is not None:
             problems = [Problem("model", "", words)]
         if problems:
@@ -146,6 +152,11 @@ class Settings:
     def misfit(self) -> str | None:
         """Why settings that are valid one by one do not go together, in words that follow the model's name in the message."""
         return None
+
+    def _refusal(self) -> str | None:
+        """Why a setting is not taken at all, as `misfit` says it."""
+        given = (name for name in self.refused if getattr(self, name) != fields(type(self))[name].default)
+        return next((f"takes no `{name}`: {self.refused[name]}" for name in given), None)
 
     def as_dict(self) -> dict[str, object]:
         """The settings by name, those of a model among them, too."""
@@ -204,6 +215,11 @@ def fields(model: type[Settings]) -> dict[str, Field]:
     return FIELDS[model]
 
 
+def taken(model: type[Settings]) -> dict[str, Field]:
+    """The settings that may be written, by name."""
+    return {name: own for name, own in fields(model).items() if name not in model.refused}
+
+
 def _field(model: type[Settings], name: str, hint: Any) -> Field:
     kind, *metadata = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     default = getattr(model, name, NEEDED)
@@ -218,7 +234,7 @@ class Choice:
     Args:
         models: the models by name.
         usual: the one that help names first where several have a setting.
-        or_text: whether a plain text is a value of the setting, too.
+        or_text: whether what is no call, as a plain text, is a value of the setting, too.
         many: whether the value is a list of such calls; one call is a list of one.
     """
 

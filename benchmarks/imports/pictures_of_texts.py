@@ -17,7 +17,15 @@ from benchmarks.imports.subject import Array, Arrays, Subject
 from tests.support.models.text_samplers import LATENT, SAMPLERS, inputs_of, saved, with_rows
 
 STEPS = (1, 2, 3, 7, 12)
-SCHEDULERS = ("PNDM", "DDIM", "EulerDiscrete", "DPMSolverMultistep")  # Of the samplers that do not flow.
+SCHEDULERS = (
+    "PNDM",
+    "DDIM",
+    "EulerDiscrete",
+    "HeunDiscrete",
+    "LMSDiscrete",
+    "DPMSolverMultistep",
+    "UniPCMultistep",
+)  # Of the samplers that do not flow.
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,9 @@ def import_(
     if said:
         echo(f"trains on {visible_line(said)}")
     echo(f"next: mai {'train' if data else 'compile'} {spec}{weights}")
-    if data is None and imported.has_chat:
-        echo(f"then: mai chat {spec.stem}.generate.onnx")
+    if data is None and imported.asked is not None:
+        file = f"{spec.stem}.generate.onnx"
+        echo(f"then: mai chat {file}" if imported.has_chat else f'then: mai run {file} {imported.asked}="..."')
 
 
 def _tuned(imported: Imported, spec: Path, data: Path) -> tuple[str, str]:

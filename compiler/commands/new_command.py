@@ -19,9 +19,11 @@ def new(
     ] = None,
     kind: Annotated[str, Option(help="Without data: flow, classifier, images, or one of `mai examples`.")] = "flow",
     data: Annotated[
-        Path | None, Option(help="Write a spec for these data: a table, a folder of images, a text.")
+        Path | None, Option(help="Write a spec for these data: a table, a folder of images, a text, a .npz.")
     ] = None,
-    target: Annotated[str | None, Option(help="Of a table: the column to predict from the others.")] = None,
+    target: Annotated[
+        str | None, Option(help="Of a table, or arrays: the column, or the array, to predict from the others.")
+    ] = None,
     numbers: Annotated[
         bool | None,
         Option(
@@ -42,7 +44,7 @@ def new(
 ) -> None:
     """Write a commented spec to start from: mai new flow.mai, or for your data: mai new --data houses.csv --target price
 
-    From a table comes a model that predicts one column from the others. A column of words or of few whole numbers is predicted as labels
+    From a table comes a model that predicts one column from the others, from arrays (.npz) one of these. A column of words or of few whole numbers is predicted as labels
     with probabilities, another column of numbers as numbers. Texts in the other columns are read as tokens. With --horizon 12 the table is a
     series, and the next 12 rows are forecast. From images in folders comes a classifier, from images without folders a model that draws
     more of them, from a text a model that continues it, from conversations or prompts with answers a small model that answers. The spec is for you to read and change. `mai data FILE` shows what is in the data.

@@ -18,7 +18,7 @@ SHOWN = 12  # Columns whose names are shown.
 @with_diagnostics
 def predict(
     model: Annotated[Path, Argument(help="The folder of a run, or a .onnx file that mai compiled.", show_default=False)],
-    table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet, feather or a spreadsheet; its columns are the inputs by name. Or a folder of images.", show_default=False)],
+    table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet, feather or a spreadsheet; its columns are the inputs by name. Or a .npz with arrays of these names, a .npy, a folder of images.", show_default=False)],
     out: Annotated[Path, Argument(help="The table to write: the same rows, and the results beside them.", show_default=False)],
     settings: Annotated[list[str] | None, Argument(help="Settings of the file: temperature=0.5.")] = None,
     export: Annotated[str | None, Option(help="Which export of the run to ask, where it has several.", show_default=False)] = None,
@@ -32,7 +32,7 @@ def predict(
     """Run a compiled file, or that of a run, on every row of a table: mai predict runs/houses new.csv prices.csv
 
     The table may have any number of rows: a few thousand are in memory at a time. A folder of images may stand in its place; its rows are then
-    the files' names. Texts and images are prepared as they were in training. Labels are written as words where the file knows them.
+    the files' names. So may arrays; the rows are then their numbers, from 1, with the arrays that have one number or word for each. Texts and images are prepared as they were in training. Labels are written as words where the file knows them.
 
     A file that was trained on windows of a `series` gives what follows the last window: its table has a row for each step, with the time.
     """

@@ -163,9 +163,8 @@ def _say_results(runs: Sweep, points: Sequence[Point]) -> None:
 
 def _end(runs: Sweep) -> None:
     """Say what failed and what is left. Raises `Exit` where anything did, or is."""
-    if runs.failures:
-        first = next(iter(runs.failures))
-        say(f"{len(runs.failures)} failed; what each said is in its log: {first / 'log.txt'}", err=True)
+    for line in runs.failed():
+        say(line, err=True)
     if runs.jobs.interrupted:
         say("stopped; nothing is lost. The same command goes on", err=True)
         raise Exit(130)

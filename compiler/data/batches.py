@@ -23,7 +23,7 @@ from mai.compiler.data.fields import (
     window,
 )
 from mai.compiler.data.files.array_gaps import first_row
-from mai.compiler.data.label_names import Names, notes_of_single, notes_of_unknown, number_labels
+from mai.compiler.data.label_names import Names, notes_of_single, notes_of_spellings, notes_of_unknown, number_labels
 from mai.compiler.data.places import Places
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
 from mai.compiler.data.source_kinds import Corpus, Endless, Finite, Request, Source
@@ -170,10 +170,11 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, t
     examples = Examples(rows, parts.train, count)
     trained = rows if parts.train is None else {name: choose(each, parts.train) for name, each in rows.items()}
     copies = () if finite.parts is not None else notes_of_copies(trained, aside[0], aside[1])
+    spelt = tuple(note for field, names in labels.items() for note in notes_of_spellings(field, names))
     single = () if finite.all_of_them else notes_of_single(trained, fields, labels)
     return Dataset(
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
-        (*finite.notes, *(notes_of_unknown(matched, labels) if finite.has_gaps else ()), *single, *copies),
+        (*finite.notes, *(notes_of_unknown(matched, labels) if finite.has_gaps else ()), *single, *spelt, *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
         places=_places(finite, parts), why=parts if isinstance(parts, NoneHeldOut) else None,
     )  # fmt: skip

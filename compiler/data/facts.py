@@ -14,6 +14,7 @@ import numpy as np
 from mai.compiler.data.fields import bad
 from mai.compiler.data.rows import Columns, Dates, Percents, Rows, Words, choose, rows_of
 from mai.compiler.data.source_kinds import Finite
+from mai.compiler.data.tables.dialect import Absent
 from mai.compiler.data.tables.numerals import OTHER, PERCENT, Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
@@ -73,7 +74,7 @@ def _of_columns(name: str, rows: Array, finite: Finite) -> dict[str, object]:
     names: dict[str, object] = {"columns": list(finite.vectors[name])} if name in finite.vectors else {}
     percents = finite.percents.get(name, ())
     names |= {"percents": list(percents)} if any(PERCENT in each for each in percents) else {}
-    names |= {"absent": list(finite.absent)} if finite.absent else {}
+    names |= {"absent": list(absent)} if (absent := finite.absent.of(name)) else {}
     dates, columns = finite.dates.get(name, ()), rows.reshape(len(rows), -1).T
     if not dates or len(columns) > MOST or len(dates) not in (1, len(columns)):
         return names
@@ -103,9 +104,12 @@ def percents_in(facts: Mapping[str, Facts]) -> Percents:
     return {name: tuple(each.percents) for name, each in facts.items() if each.percents}
 
 
-def absent_in(facts: Mapping[str, Facts]) -> tuple[str, ...]:
-    """What said in the tables that were trained on that there is no value."""
-    return tuple(dict.fromkeys(value for each in facts.values() for value in each.absent or ()))
+def absent_in(facts: Mapping[str, Facts]) -> Absent:
+    """What said in the tables that were trained on that there is no value: in all columns of numbers, and so in those of words, or in some."""
+    each = {name: tuple(fact.absent or ()) for name, fact in facts.items()}
+    said = dict.fromkeys(value for values in each.values() for value in values)
+    everywhere = tuple(value for value in said if all(value in values for values in each.values()))
+    return Absent(everywhere, tuple((name, tuple(v for v in own if v not in everywhere)) for name, own in each.items()))
 
 
 def order_in(facts: Mapping[str, Facts]) -> DateOrder | None:

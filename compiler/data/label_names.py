@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,15 @@ from mai.runtime.inputs.labels import numbers_for_labels, truths_in_letters, unk
 Names = Mapping[str, tuple[str, ...]]
 LABELS = "mai.labels"
 SHOWN = 5
+
+
+# Answers in the words of several languages, each with those that mean the same: a column of two of them is of one question.
+ANSWERS = (
+    (frozenset("yes y yeah ja j oui o si sí sim s da tak igen evet true t wahr vrai 1".split()),
+     frozenset("no n nope nein non não nao nie ne nej nee nem hayır hayir false f falsch faux 0".split())),
+    (frozenset("male m man männlich maennlich mann homme masculin masculino hombre uomo".split()),
+     frozenset("female f w woman weiblich frau femme féminin feminin femenino feminino mujer donna".split())),
+)  # fmt: skip
 
 
 def number_labels(
@@ -82,6 +91,17 @@ def notes_of_single(rows: Mapping[str, Rows], fields: Mapping[str, Type], names:
         f"`{field}` is {word} in all rows that are trained on: nothing can be learnt of the other labels"
         for field, word in words.items()
     )
+
+
+def notes_of_spellings(field: str, names: Collection[str]) -> Iterator[str]:
+    """What is said of labels of which several are one answer, as `yes` and `ja`, where all are answers to one question."""
+    folded = {name.strip().casefold() for name in names}
+    for answers in ANSWERS:
+        if len(folded) > len(answers) and folded <= answers[0] | answers[1]:
+            each = [[name for name in names if name.strip().casefold() in same] for same in answers]
+            said = "; ".join(", ".join(f"`{name}`" for name in sorted(same)) for same in each if len(same) > 1)
+            yield f"`{field}` has {len(names)} labels, of which some seem to say the same: {said}: write what is one label in one way"
+            return
 
 
 def _only_label(rows: Rows, type_: Type) -> int | None:

@@ -43,6 +43,10 @@ class RowSource(Source):
     """
 
     reads_files: ClassVar[bool] = True
+    instead: ClassVar[Mapping[str, str]] = {
+        "validation": "it names files; `split = random(0.2)` holds out a share of the rows",
+        "test": "it names files; `split = random(0.2, test = 0.1)` keeps a share of the rows for tests",
+    }
     path: Paths
     split: Annotated[Split | None, Choice(SPLITS)] = None
     validation: Paths | None = None

@@ -16,6 +16,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.places import Places
 from mai.compiler.data.random_streams import DRAWN_ONCE, generator
 from mai.compiler.data.splitting.splits import Parts, Split
+from mai.compiler.data.tables.dialect import NOTHING, Absent
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import Type
 from mai.runtime.inputs.framing import Framing
@@ -69,7 +70,7 @@ class Finite:
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dates: Dates = field(default_factory=dict)
     percents: Percents = field(default_factory=dict)
-    absent: tuple[str, ...] = ()
+    absent: Absent = NOTHING
     order: DateOrder | None = None
     places: Places | None = None
     aside: Mapping[str, Places] = field(default_factory=dict)

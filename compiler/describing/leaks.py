@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +46,12 @@ def leaks(
         is_label: whether the target is a label, and not a number.
         stated: what a spec says of how the files are written.
     """
-    values = _values(files, [*columns, target], stated)
+    return leaks_among(_first_cells(files, [*columns, target], stated), target, is_label)
+
+
+def leaks_among(cells: Mapping[str, Sequence[object]], target: str, is_label: bool) -> list[Leak]:
+    """The same, of cells: numbers, texts, or None where there is no value. Columns of lists are left out of them."""
+    values = {name: _of_column(each) for name, each in cells.items()}
     goal = values.pop(target)
     there = goal.is_there
     codes, numbers = goal.codes[there], goal.numbers[there]
@@ -135,7 +140,7 @@ class _Values:
         return np.where(self.is_there, np.searchsorted(edges, self.numbers) + 1, 0)
 
 
-def _values(files: Sequence[Path], names: Sequence[str], stated: Stated) -> dict[str, _Values]:
+def _first_cells(files: Sequence[Path], names: Sequence[str], stated: Stated) -> dict[str, list[object]]:
     """The first rows of some columns, but for those that hold lists."""
     cells: dict[str, list[object]] = {name: [] for name in names}
     rows, most = 0, min(ROWS, CELLS // len(names))
@@ -148,7 +153,7 @@ def _values(files: Sequence[Path], names: Sequence[str], stated: Stated) -> dict
         rows += len(block[names[0]])
         if rows >= most:
             break
-    return {name: _of_column(each) for name, each in cells.items()}
+    return cells
 
 
 def _blocks(tables: Sequence[TableFile], names: Sequence[str]) -> Iterator[tuple[Dialect, dict[str, pa.Array]]]:

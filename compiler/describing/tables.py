@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.files.arrow_types import decoded, without
+from mai.compiler.data.label_names import notes_of_spellings
 from mai.compiler.data.tables.dates import HELP, NO_DURATION, needs_order, orders_of, said_of_order
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.tables.header import identifier
-from mai.compiler.data.tables.signs import ONE_WAY
+from mai.compiler.data.tables.numerals import Dressed
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates, dates_in_digits, names_rows
@@ -67,6 +68,15 @@ class TableSummary:
         """The column of this name, as a spec calls it or as the file writes it, in any letters."""
         called = (name.casefold(), identifier(name).casefold())
         return self.column(name) or next((each for each in self.columns if each.name.casefold() in called), None)
+
+    def shape_of(self, name: str, width: int) -> tuple[int, ...]:
+        """The shape of a vector, as its field has it."""
+        return (width,)
+
+    @property
+    def source(self) -> str:
+        """What reads it, in a `data` line."""
+        return "table"
 
     def groups(self, apart: str | None = None) -> list[tuple[str, tuple[ColumnSummary, ...]]]:
         """Columns by the field that they make: `x0`, `x1`, ... the vector `x`, unless the column `apart` would be in it."""
@@ -145,6 +155,7 @@ def _summary(files: Sequence[Path], stated: Stated) -> TableSummary:
     notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
     notes |= {f"{files[0].name}: {note}": None for column in columns for note in notes_of_words(column)}
     usable = [column for column in columns if why_not(column) is None]
+    notes |= {f"{files[0].name}: {note}": None for column in usable for note in _notes_of_signs(column)}
     said = ((column, words) for column in usable for words in (counted_dates(column), code_for_missing(column)))
     notes |= {f"{files[0].name}: `{column.name}`: {words}": None for column, words in said if words}
     if (alone := _alone_in_last_row(readers, columns)) is not None:
@@ -164,10 +175,21 @@ def _alone_in_last_row(readers: Mapping[str, ColumnReader], columns: Sequence[Co
     return f"in the last row `{there[0]}` alone has a value, `{shortened(readers[there[0]].last)}`: a line of notes is no example"
 
 
+def _notes_of_signs(column: ColumnSummary) -> Iterator[str]:
+    """What training says of numbers that stand with more than digits, as `45 %`."""
+    if column.kind in ("number", "whole") and column.written:
+        dressed = Dressed()
+        dressed.see(column.written, ".")
+        yield from dressed.notes(column.name)
+
+
 def notes_of_words(column: ColumnSummary) -> Iterator[str]:
     """Notes on words that say that there is no value, or may say so, and on those that differ in capital letters alone where rows share words."""
+    if column.kind == "mixed":
+        yield from notes_of_spellings(column.name, column.words)
     if column.kind != "word":
         return
+    yield from notes_of_spellings(column.name, column.words)
     yield from notes_of_lacking(column.name, column.lacking, column.words)
     alike: dict[str, list[str]] = {}
     for word in column.words if not column.is_identifier else ():
@@ -205,7 +227,7 @@ def _why_not(column: ColumnSummary) -> str | None:
     if column.with_unit is not None:
         return f"its numbers stand with their unit, `{column.with_unit}`: write them without it"
     if column.two_units is not None:
-        return f"it has {column.two_units}: {ONE_WAY}"
+        return f"it has {column.two_units}"
     if column.kind == "mixed" and column.odd is not None and column.lone_row is not None:
         last = ", the last" if column.lone_row == column.rows else ""
         return f"it holds numbers, and one word: `{column.odd[0]}` in row {column.lone_row:,}{last}"
@@ -247,7 +269,7 @@ def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
             raise bad(f"{table.path} has no column `{name}`; it has {few_of(table.columns)}")
     for block in read_blocks(table, [table.columns[name] for name in readers]):
         for name, reader in readers.items():
-            reader.add(without(block[table.columns[name]], table.dialect.absent))
+            reader.add(without(block[table.columns[name]], table.dialect.absent.of(name)))
 
 
 def _are_parts(columns: Sequence[ColumnSummary]) -> bool:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
+from mai.compiler.describing.arrays import ArraysSummary
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import ImagesSummary
@@ -13,6 +14,7 @@ from mai.compiler.describing.prompts import byte_texts_of
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
 from mai.compiler.drafting.answers import draft_answers
+from mai.compiler.drafting.arrays import choose_arrays
 from mai.compiler.drafting.images import draft_images
 from mai.compiler.drafting.series import draft_series
 from mai.compiler.drafting.table_fields import choose_fields
@@ -48,7 +50,9 @@ def draft(path: Path, base: Path, wish: Wish) -> str:
         return draft_images(summary, place)
     if isinstance(summary, TextSummary):
         return draft_text(summary, place)
-    help = f"`mai data {path}` writes the `data` line of a spec"
+    if isinstance(summary, ArraysSummary) and wish.target is not None and wish.horizon is None:
+        return draft_table(choose_arrays(summary, wish.target, wish.as_numbers), place)
+    help = f"`mai new --data {path} --target ARRAY` predicts one from the others; `mai data {path}` writes the `data` line of a spec"
     raise bad(f"what the arrays of {path} are, nobody says: images, rows, series", help=help)
 
 

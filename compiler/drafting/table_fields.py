@@ -9,7 +9,7 @@ from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.columns.hints import names_rows
-from mai.compiler.describing.leaks import Leak, leaks
+from mai.compiler.describing.leaks import Leak, leaks, leaks_among
 from mai.compiler.describing.tables import TableSummary, holds_texts, varied, why_not
 from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics.suggest import closest
@@ -19,7 +19,7 @@ MOST_CLASSES = 10  # Whole numbers of so many different values are labels, where
 MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said by name.
 LETTERS_OF_TOKEN, MOST_TOKENS = 3, 128  # Of a text: letters that a token has, and tokens that are read.
 MOST_NAMED = 60  # Columns of numbers that a spec names; of more it takes all that are left as one vector.
-HEAVY_TAIL = 10  # A target's logarithm is learnt where one number in a hundred is so many times its median.
+HEAVY_TAIL = 10  # A target's logarithm is learnt where one number in a hundred is so many times its median; of those with a 0, where both are one more.
 FEWEST = 10  # Rows that have a value of a column: of fewer little is learnt that holds for others.
 RARE = 0.05  # The share of a label that few rows have.
 ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
@@ -27,8 +27,18 @@ ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kind
 CALLED_FOR_LABELS = frozenset(("cross_entropy", "accuracy", "across", "auc", "softmax", "argmax"))
 CALLED_FOR_TEXTS = frozenset(("embed", "masked_attention", "layer_norm", "sum", "maximum", "vocab"))
 CALLED_FOR_NUMBERS = frozenset(("across", "mean", "std", "r2", "abs"))
-CALLED_FOR_TAILS = frozenset(("log",))
 Groups = Mapping[str, Sequence[ColumnSummary]]  # The columns of a field, by its name: one, or those of a vector.
+
+
+@record
+class Logarithm:
+    """What is learnt of a target instead of itself: a function of it, and the one that leads `back`."""
+
+    function: str
+    back: str
+
+
+LOG, LOG1P = Logarithm("log", "exp"), Logarithm("log1p", "expm1")
 
 
 @record
@@ -99,9 +109,9 @@ class TableFields:
         return self.table.rows - self.target.missing
 
     @property
-    def is_heavy_tailed(self) -> bool:
-        """Whether the target is numbers above 0 of which few are far larger than all others: an error counts as a share of them then."""
-        return self.target_words is None and _is_heavy_tailed(self.target)
+    def logarithm(self) -> Logarithm | None:
+        """The logarithm that is learnt of a target of numbers of which few are far larger than all others: an error counts as a share of them then."""
+        return _logarithm(self.target) if self.target_words is None else None
 
     @property
     def rarest(self) -> tuple[str, int] | None:
@@ -114,21 +124,33 @@ class TableFields:
     @property
     def inputs(self) -> list[tuple[str, str]]:
         """The inputs and their types, in the order in which the spec names them."""
-        reals = [*((name, "[]") for name in self.numbers), *((name, f"[{width}]") for name, width in self.vectors)]
+        vectors = ((name, [*self.table.shape_of(name, width)]) for name, width in self.vectors)
+        reals = [*((name, "[]") for name in self.numbers), *((name, str(shape)) for name, shape in vectors)]
         words = [(each.name, each.type_text) for each in self.words]
         texts = [pair for each in self.texts for pair in each.inputs]
         return [*reals, *((name, "[]") for name in self.dates), *words, *texts]
 
 
-def _is_heavy_tailed(column: ColumnSummary) -> bool:
+def _logarithm(column: ColumnSummary) -> Logarithm | None:
+    """That of numbers with a heavy tail, all above 0 or some of them 0; None for others."""
     numbers = column.numbers if column.kind in ("number", "whole") else None
-    return numbers is not None and numbers.low > 0 and numbers.quantile(0.99) > HEAVY_TAIL * numbers.quantile(0.5)
+    if numbers is None or numbers.low < 0:
+        return None
+    more = 0 if numbers.low > 0 else 1
+    is_heavy = numbers.quantile(0.99) + more > HEAVY_TAIL * (numbers.quantile(0.5) + more)
+    return (LOG1P if more else LOG) if is_heavy else None
 
 
-def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = None) -> TableFields:
+def choose_fields(
+    table: TableSummary,
+    target: str,
+    as_numbers: bool | None = None,
+    cells: Mapping[str, Sequence[object]] | None = None,
+) -> TableFields:
     """What a spec takes of a table to predict one of its columns.
 
     Args:
+        cells: the first ones of each column that has single values; without, the files are read for them.
         as_numbers: whether a target of numbers is predicted as a number, or as a label; by itself few whole numbers are labels.
 
     Raises:
@@ -140,7 +162,7 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     left = _unusable(others, _called(column, labels, others))
     taken = {name: columns for name, columns in others.items() if name not in left}
     single = [columns[0].name for columns in taken.values() if len(columns) == 1]
-    leaking = leaks(table.files, single, column.name, labels is not None, Stated(order=table.order)) if single else []
+    leaking = _leaks(table, single, column.name, labels is not None, cells) if single else []
     same = {leak.column: leak.words for leak in leaking if leak.is_same}
     if len(same) < len(taken):
         left |= same
@@ -150,11 +172,24 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     return _by_kind(table, column, labels, taken, left, tuple(leak for leak in leaking if leak.column in taken))
 
 
+def _leaks(
+    table: TableSummary,
+    columns: Sequence[str],
+    target: str,
+    is_label: bool,
+    cells: Mapping[str, Sequence[object]] | None,
+) -> list[Leak]:
+    if cells is None:
+        return leaks(table.files, columns, target, is_label, Stated(order=table.order))
+    return leaks_among({name: cells[name] for name in (*columns, target) if name in cells}, target, is_label)
+
+
 def _called(column: ColumnSummary, labels: Words | None, others: Groups) -> frozenset[str]:
     """The functions that the spec calls, whose names no column may have. Raises `MaiError` where the target has one."""
     called = CALLED_FOR_NUMBERS if labels is None else CALLED_FOR_LABELS
-    if labels is None and _is_heavy_tailed(column):
-        called |= CALLED_FOR_TAILS
+    logarithm = _logarithm(column) if labels is None else None
+    if logarithm is not None:
+        called |= {logarithm.function}
     if column.name in called:
         raise bad(f"`{column.name}` is the name of a function that the spec calls", help="give the column another name")
     return called | CALLED_FOR_TEXTS if any(holds_texts(columns[0]) for columns in others.values()) else called

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mai.compiler.data.totals import note_of_totals
@@ -10,7 +10,7 @@ from mai.compiler.describing.columns.hints import code_for_missing, counted_date
 from mai.compiler.describing.columns.words import in_one_line
 from mai.compiler.describing.lines import listed, moment, number, share, spread
 from mai.compiler.describing.tables import notes_of_words
-from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
+from mai.compiler.drafting.table_fields import LOG, ONE_HOT, TableFields, Words
 from mai.spec.record import record
 
 READ, VOCAB = 32, 1000  # Numbers that are made of a text, and tokens that texts are made of at most.
@@ -19,7 +19,7 @@ EMBEDDED = 8  # Numbers of a word that is embedded.
 PARTS_OF_DATES = ("year", "month", "day", "weekday", "hour")
 # Functions that the net calls: its parameters have other names.
 IN_NET = frozenset((
-    "concat", "normalise", "fill", "missing", "one_hot", "embed", "linear", "dropout", "mlp", "date", "sin", "cos", "exp",
+    "concat", "normalise", "fill", "missing", "one_hot", "embed", "linear", "dropout", "mlp", "date", "sin", "cos", "exp", "expm1",
 ))  # fmt: skip
 
 
@@ -89,16 +89,17 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     if fields.texts:
         yield f"const vocab = {VOCAB}"
     every = [(target.name, _target_type(fields)), *fields.inputs]
-    source = spread(f"from {'examples' if fields.texts else 'table'}(", [*_source(fields, path)], ")").replace(
-        "\n", "\n    "
-    )
+    source = spread(
+        f"from {'examples' if fields.texts else fields.table.source}(", [*_source(fields, path)], ")"
+    ).replace("\n", "\n    ")
     yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)
 
 
 def _comments(fields: TableFields) -> Iterator[str]:
     """What is said of the table, a comment each."""
     file, target = fields.table.files[0].name, fields.target
-    yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
+    others = "columns" if fields.table.source == "table" else "arrays"
+    yield f"# {target.name} from the other {others} of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
     dates = (
         (name, counted_dates(column)) for name in fields.numbers if (column := fields.table.column(name)) is not None
@@ -123,8 +124,8 @@ def _remarks(fields: TableFields) -> Iterator[str]:
     totals = [column.name for column in fields.table.columns if column.ends_in_total]
     if totals:
         yield f"# Take it out: {note_of_totals(totals)}."
-    if fields.is_heavy_tailed:
-        yield f"# A few {target} are far larger than all others: its logarithm is learnt, and a guess is the middle of what may be, not its mean."
+    if fields.logarithm is not None:
+        yield f"# A few {target} are far larger than all others: its {_logarithm_in_words(fields)} is learnt, and a guess is the middle of what may be, not its mean."
     if fields.rarest is not None:
         name, count = fields.rarest
         rows_are = "row is" if count == 1 else "rows are"
@@ -151,20 +152,21 @@ def _target_type(fields: TableFields) -> str:
 
 def _source(fields: TableFields, path: str) -> Iterator[str]:
     """The settings of the source: what is missing, what names are, how rows are held out."""
-    target = fields.target.name
+    target, is_table = fields.target.name, fields.table.source == "table"
     yield f'"{path}"'
     if fields.texts:
         yield "tokenizer = bpe(vocab = vocab)"
         yield "longer = cut"
     if fields.gaps or any(each.open for each in fields.words):
         yield "missing = keep"
+    if is_table and (fields.gaps or any(each.open for each in fields.words)):
         yield f"needs = {listed([target, *(each.name for each in fields.texts if each.name in fields.gaps)])}"
     if fields.table.order is not None:
         yield f"dates = {fields.table.order}"
     named = [each.name for each in (fields.target_words, *fields.words) if each is not None and each.named]
-    if named:
+    if named and is_table:
         yield f"words = {listed(named)}"
-    if fields.rest is not None:
+    if fields.rest is not None and is_table:
         yield f"rest = {fields.rest}"
         without = [each.name for name, _ in fields.left for each in dict(fields.table.groups(target))[name]]
         yield from [f"without = {listed(without)}"] if without else []
@@ -187,7 +189,11 @@ def _scale(fields: TableFields, names: _Names) -> Iterator[str]:
 
 def _learnt(fields: TableFields, name: str) -> str:
     """What is learnt of a number: itself, or its logarithm."""
-    return f"log({name})" if fields.is_heavy_tailed else name
+    return name if fields.logarithm is None else f"{fields.logarithm.function}({name})"
+
+
+def _logarithm_in_words(fields: TableFields) -> str:
+    return "logarithm" if fields.logarithm is LOG else "logarithm, after adding 1, as some are 0,"
 
 
 def _reader(fields: TableFields, names: _Names) -> Iterator[str]:
@@ -238,7 +244,7 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
     yield f"  y = linear(h, {count}) + linear({network}, {count})      # a straight line, and a small network beside it"
     one = "" if fields.target.kind == "list" else "[0]"
     number = f"{names.center} + {names.spread} * y{one}"
-    result = f"exp({number})" if fields.is_heavy_tailed else number
+    result = number if fields.logarithm is None else f"{fields.logarithm.back}({number})"
     yield f"  return {result if words is None else 'y'}"
     yield "}"
 
@@ -270,7 +276,7 @@ def _as_numbers(words: Words) -> str:
 
 def _call(fields: TableFields, names: _Names) -> str:
     """The net on the fields."""
-    vectors = [name for name, _ in fields.vectors]
+    vectors = [_as_vector(name, fields.table.shape_of(name, width)) for name, width in fields.vectors]
     numbers = f"[{', '.join(fields.numbers)}]" if fields.numbers else ""
     if vectors:
         pieces = [numbers, *vectors] if numbers else vectors
@@ -278,6 +284,12 @@ def _call(fields: TableFields, names: _Names) -> str:
     texts = [f"{names.reader}({each.name}, {each.name}_mask)" for each in fields.texts]
     arguments = [*([numbers] if numbers else []), *fields.dates, *(each.name for each in fields.words), *texts]
     return f"{names.net}({', '.join(arguments)})"
+
+
+def _as_vector(name: str, shape: Sequence[int]) -> str:
+    """A field of several axes as one of a single one."""
+    axes = " ".join("abcdefgh"[place] for place in range(len(shape)))
+    return name if len(shape) == 1 else f'rearrange({name}, "{axes} -> ({axes})")'
 
 
 def _train(fields: TableFields, names: _Names) -> Iterator[str]:

@@ -9,7 +9,7 @@ from functools import cache
 
 from mai.compiler.editor.data_names import columns, data_line, files, names_columns
 from mai.compiler.editor.names import Symbol
-from mai.compiler.editor.settings.words import Open, arguments_of, call_around, meaning_of, model_of, words_of
+from mai.compiler.editor.settings.words import ARGUMENT, Open, arguments_of, call_around, meaning_of, model_of, words_of
 from mai.compiler.editor.view import View, comment_above, prelude_symbols, shown
 from mai.compiler.elaborate.functions.function_reference import SETTINGS, explained, settings_entry
 from mai.compiler.elaborate.functions.registered import listed
@@ -95,9 +95,12 @@ def _of_call(view: View, call: Open, offset: int) -> Iterator[Item]:
         yield from _values(call, setting[1])
         return
     sight = view.names.in_sight(view.around(offset))
-    named = {part.partition("=")[0].strip() for part in call.parts if "=" in part}
-    for name, form in arguments_of(call, sight).items():
-        if name not in named:
+    arguments = arguments_of(call, sight)
+    named = [ARGUMENT.match(part) for part in call.parts]
+    places = named[:-1].count(None) + _is_piped(view.source.text, offset, call.name)
+    given = {*[*arguments][:places], *(each[1] for each in named if each)}
+    for name, form in arguments.items():
+        if name not in given:
             yield Item(name, "argument", form, meaning_of(call, name, sight), f"{name} = ")
 
 
@@ -185,7 +188,7 @@ def signature(view: View, offset: int) -> Signature | None:
     arguments = arguments_of(call, sight)
     if not arguments:
         return None
-    named = re.match(r"(\w+)\s*=", call.parts[-1])
+    named = ARGUMENT.match(call.parts[-1])
     names = [*arguments]
     position = names.index(named[1]) if named and named[1] in names else len(call.parts) - 1
     position += _is_piped(view.source.text, offset, call.name)

@@ -138,11 +138,14 @@ def renamed(spans: Sequence[Span], name: str) -> lsp.WorkspaceEdit:
 
 def replaced(source: Source, text: str) -> list[lsp.TextEdit]:
     """The edits that put another text in the place of a whole one: none where they are equal."""
+    return edited(Span(source, 0, len(source.text)), text)
+
+
+def edited(span: Span, text: str) -> list[lsp.TextEdit]:
+    """The edits that put a text in the place of a part: none where they are equal."""
     from lsprotocol import types as lsp
 
-    if text == source.text:
-        return []
-    return [lsp.TextEdit(range_of(Span(source, 0, len(source.text))), text)]
+    return [] if span.text == text else [lsp.TextEdit(range_of(span), text)]
 
 
 def hover(said: Hover) -> lsp.Hover:

@@ -6,10 +6,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mai.compiler.editor.colours.rules import NAME
 from mai.compiler.editor.hover import named_at, word_at
 from mai.compiler.editor.names import Symbol
+from mai.compiler.editor.places import offset_of
 from mai.compiler.editor.renaming import meanings, sources_of, with_name
 from mai.compiler.editor.view import View, is_of_mai, moved, prelude_symbols
 from mai.compiler.elaborate.repeating.store import Templates
@@ -18,6 +20,9 @@ from mai.spec.diagnostics.report import MaiError
 from mai.spec.parsing.parse import load_source
 from mai.spec.source import Source, Span
 from mai.spec.words import RESERVED
+
+if TYPE_CHECKING:
+    from lsprotocol import types as lsp
 
 MAX_FILES = 200  # Of a folder, in which imports are looked for at each check.
 MAX_FOLDERS = 2000  # Of those that are open in the editor, in which the places of a name are looked for.
@@ -33,6 +38,15 @@ def with_plain_lines(text: str) -> str:
     """A text whose lines end with a line feed, as editors count them; a byte order mark is a space, so that columns stay."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return f" {text[1:]}" if text.startswith("\ufeff") else text
+
+
+def with_change(text: str, range: lsp.Range | None, new: str) -> str:
+    """A text with a part of it replaced; all of it where there is no range."""
+    if range is None:
+        return new
+    source = Source("", with_plain_lines(text))
+    begin, end = (offset_of(source, (place.line, place.character)) for place in (range.start, range.end))
+    return source.text[:begin] + new + source.text[end:]
 
 
 def files_below(folders: Iterable[Path]) -> Iterator[Path]:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.check import check_text, look_at
 from mai.compiler.editor.meaning import Seen
+from mai.compiler.editor.settings.lines import lines, settings_in
+from mai.compiler.editor.settings.reference import all_settings
 from mai.compiler.elaborate.functions.function_reference import Entry, sections
 from mai.compiler.elaborate.sightings import watched
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
 from mai.spec.diagnostics import MaiError
 from mai.spec.record import record
-from mai.spec.reference import BY_HAND, INPUT
+from mai.spec.reference import BY_HAND, INPUT, SETTINGS_TITLE
 from mai.spec.source import Source
 
 if TYPE_CHECKING:
@@ -69,7 +71,20 @@ def results() -> str:
         for entry in chapter.entries:
             code = by_hand[table].get(entry.name) or example_of(entry, table)
             examples.setdefault(chapter.title, {})[entry.name] = (shown(code), result_of(code))
+    examples[SETTINGS_TITLE] = {name: (line, "") for name, line in of_settings().items()}
     return json.dumps(examples, ensure_ascii=False, indent=1) + "\n"
+
+
+def of_settings() -> dict[str, str]:
+    """For each setting, `adamw.lr`, the first line that has it. Raises `MaiError`: a line is not sound."""
+    settings = {f"{taker}.{name}" for name, _, taker in all_settings()}
+    shown_by: dict[str, str] = {}
+    for line in lines():
+        result_of(line)
+        for name in settings_in(line):
+            if name in settings:
+                shown_by.setdefault(name, line)
+    return shown_by
 
 
 def example_of(entry: Entry, table: str) -> str:

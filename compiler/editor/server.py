@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import mai
 from mai.compiler.editor import convert
 from mai.compiler.editor.completion import completions, signature, warm_up
-from mai.compiler.editor.desk import Desk, with_plain_lines
+from mai.compiler.editor.desk import Desk, with_change
 from mai.compiler.editor.hover import hover
 from mai.compiler.editor.meaning import mended
 from mai.compiler.editor.outline import TOKEN_KINDS, folds, hints, lenses, outline, tokens
 from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
 from mai.spec.diagnostics import Diagnostic
-from mai.spec.source import Source, Span
+from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from lsprotocol import types as lsp
@@ -284,6 +284,12 @@ class Answers:
         after = view.formatted() if view is not None else None
         return None if view is None or after is None else convert.replaced(view.source, after)
 
+    def indent(self, params: lsp.DocumentOnTypeFormattingParams) -> list[lsp.TextEdit] | None:
+        """The indent of a line that was begun, or that a bracket closes."""
+        asked = self._asked(params)
+        edit = asked[0].indented(asked[1], params.ch) if asked is not None else None
+        return None if edit is None else convert.edited(*edit)
+
     def symbols(self, params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol] | None:
         """The outline."""
         view = self._view(params)
@@ -312,15 +318,6 @@ def put_off_garbage() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS, 5, 5)
-
-
-def with_change(text: str, range: lsp.Range | None, new: str) -> str:
-    """A text with a part of it replaced; all of it where there is no range."""
-    if range is None:
-        return new
-    source = Source("", with_plain_lines(text))
-    begin, end = (offset_of(source, (place.line, place.character)) for place in (range.start, range.end))
-    return source.text[:begin] + new + source.text[end:]
 
 
 @contextmanager
@@ -369,6 +366,7 @@ def make_server() -> LanguageServer:
         (lsp.TEXT_DOCUMENT_PREPARE_RENAME, answers.prepare_rename, None),
         (lsp.TEXT_DOCUMENT_RENAME, answers.rename, lsp.RenameOptions(prepare_provider=True)),
         (lsp.TEXT_DOCUMENT_FORMATTING, answers.formatting, None),
+        (lsp.TEXT_DOCUMENT_ON_TYPE_FORMATTING, answers.indent, lsp.DocumentOnTypeFormattingOptions("\n", ["}", ")", "]"])),
         (lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL, answers.symbols, None),
         (lsp.TEXT_DOCUMENT_FOLDING_RANGE, answers.folding, None),
         (lsp.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, answers.semantic_tokens, legend),

@@ -14,9 +14,12 @@ from mai.compiler.editor.names import Names, Symbol, names_of_file
 from mai.compiler.elaborate.repeating.store import Templates
 from mai.spec import FOLDER, STANDARD, ast, is_public, library, prelude_sources
 from mai.spec.diagnostics import MaiError
+from mai.spec.formatting.lines import indent_after
 from mai.spec.formatting.same import format_source
 from mai.spec.source import Source, Span
+from mai.spec.words import of_kind
 
+_DECLARATION = re.compile(rf"^(?:{'|'.join(word.text for word in of_kind('declaration'))})\b", re.MULTILINE)
 Read = Callable[[Path], Source | None]  # A file's text, as it is in the editor or else on the disk.
 
 
@@ -75,6 +78,20 @@ class View:
             return format_source(self.source)
         except MaiError:
             return None
+
+    def indented(self, offset: int, typed: str) -> tuple[Span, str] | None:
+        """The spaces that the line of a character begins with, and those that it has in the form that all have.
+
+        None where a bracket was typed that does not begin its line.
+        """
+        text = self.source.text
+        begin = text.rfind("\n", 0, offset) + 1
+        line = text[begin:].partition("\n")[0]
+        if not (typed.isspace() or line.lstrip().startswith(typed)):
+            return None
+        declarations = [0, *(match.start() for match in _DECLARATION.finditer(text, 0, begin))]
+        indent = indent_after(text[declarations[-1] : begin], line)
+        return Span(self.source, begin, begin + len(line) - len(line.lstrip())), " " * indent
 
     def imports(self) -> Iterator[tuple[ast.Import, Path]]:
         """The files that it imports."""

@@ -27,6 +27,7 @@ from mai.compiler.importing.unlike import (
     what_to_do_with,
 )
 from mai.compiler.ir.graph import Weight
+from mai.compiler.ir.types import DType
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
 from mai.compiler.weights.families import Family, family_of, misfits
@@ -41,6 +42,7 @@ from mai.spec.family_records import Record, family_records
 from mai.spec.formatting.lines import format_text
 
 MAX_LABELS = 1_000_000
+PROMPT = "prompt"  # The input that a text grows from.
 PLACES = "param place:"  # A table of positions, of which there are no others.
 CLASSIFY = "classify"  # The head that has a score for each label.
 EVERYTHING = 'ignore "*"'
@@ -58,7 +60,8 @@ class Imported:
         numbers: how many the parameters have together.
         unread: files of the folder that nothing reads.
         notes: what to know of it: where the reference does something else, or files say several things.
-        has_chat: whether its files can have conversations.
+        asked: the input of `generate` that takes a text, where it has one and the folder a tokenizer.
+        has_chat: whether its files can have conversations: there is a template, and the text grows from that input.
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
         end: the first token that ends a text, if one is stated.
         context: how many tokens the texts had at most that it was trained on, if that is stated.
@@ -75,6 +78,7 @@ class Imported:
     numbers: int
     unread: tuple[str, ...]
     notes: tuple[str, ...]
+    asked: str | None
     has_chat: bool
     is_linked: bool
     end: int | None = None
@@ -141,6 +145,7 @@ def _imported(
     gaps = record.get("gaps", ())
     takes_rows = gaps is True or settings["head"] in gaps or "num_channels" in record.get("fields", {})
     is_classifier = takes_rows and settings["head"] in (CLASSIFY, "both")
+    asked = _text_input(program) if folder.has_tokenizer else None
     return Imported(
         text,
         title=record["title"],
@@ -148,7 +153,8 @@ def _imported(
         numbers=sum(math.prod(weight.shape) for weight in program.weights.values()),
         unread=tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record),
         notes=notes,
-        has_chat=folder.chat is not None and folder.has_tokenizer and "generate" in exports,
+        asked=asked,
+        has_chat=folder.chat is not None and asked == PROMPT,
         is_linked=any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path)),
         end=ends[0] if isinstance(ends, list) and ends else None,
         context=context,
@@ -158,6 +164,13 @@ def _imported(
         nets=frozenset(name.partition(".")[0] for name in program.weights),
         may_classify=takes_rows and not is_classifier and CLASSIFY in record["architectures"].values(),
     )
+
+
+def _text_input(program: Program) -> str | None:
+    """The first input of `generate` that is the tokens of a text; None where there is none."""
+    export = program.exports.get("generate")
+    texts = [v.name for v in export.inputs if v.type.dtype is DType.INT and v.type.rank == 1] if export else []
+    return PROMPT if PROMPT in texts else next(iter(texts), None)
 
 
 def _whole(stated: object) -> int | None:

@@ -185,11 +185,29 @@ def _save_arrays(columns: Mapping[str, Array], folder: Path) -> Path:
 
 
 def _save_table(table: pa.Table, folder: Path) -> Path:
+    """Raises `MaiError` where a column is of a kind that no file has."""
+    import pyarrow as pa
     from pyarrow import parquet
 
     path = _scratch(folder, ".parquet")
-    parquet.write_table(table, path)
+    try:
+        parquet.write_table(_with_plain_words(table), path)
+    except pa.ArrowException as error:
+        raise bad(
+            f"this table cannot be kept in a file: {error}", help="leave the column out, or give it as texts"
+        ) from error
     return _named(path)
+
+
+def _with_plain_words(table: pa.Table) -> pa.Table:
+    """A table in which words that are kept once, as polars has its `Categorical` and `Enum`, are texts, which files can hold."""
+    import pyarrow as pa
+
+    for place, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type):
+            chunks = [each.dictionary.cast(pa.string()).take(each.indices) for each in column.chunks]
+            table = table.set_column(place, table.column_names[place], pa.chunked_array(chunks, pa.string()))
+    return table
 
 
 def _scratch(folder: Path, suffix: str) -> Path:

@@ -39,7 +39,7 @@ class Section(Enum):
         "Distributions",
         "A draw is a statement, `x ~ normal([2])`; without a shape it is one number, or as many as the parameters have. A `param` may "
         "start from the first two. A distribution is a value, `q = normal(m, s)`: of the whole of one draw, so that `log_prob(q, x)` "
-        "is one number; axes that x has before those of a draw are mapped over.",
+        "is one number; axes that x has before those of a draw are mapped over, but not those of q's parameters, which make its draw larger (a layer of one draw is mapped over both).",
     )
     KERNELS = ("Products, images, attention, normalisation", "What the standard layers are made of.")
     LOSSES = ("Losses and texts", "")

@@ -25,6 +25,7 @@ from mai.compiler.onnx.precision.products import has_windows
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_part, prepare_step, step_options
 from mai.compiler.onnx.turns.turns import torch_reference
+from mai.compiler.onnx.writing.pieces import large_tensors
 from mai.compiler.onnx.writing.unsealed import Unsealed, write_unsealed
 from mai.compiler.passes.analyses.tensor_sizes import enormous
 from mai.compiler.passes.pipeline import seldom_collected
@@ -151,7 +152,7 @@ def _write(
     for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
         raise MaiError([diagnostic])
     model = model_of(program, prepared, trained, options)
-    apart = options.external_data or model_bytes(model) > LARGEST
+    apart = bool(large_tensors(model)) and (options.external_data or model_bytes(model) > LARGEST)
     nodes, notes = sum(1 for _ in model.graph.all_nodes()), _notes(prepared, model, options)
     if part is not None and options.verify:
         notes = (*notes, said(prepared, part))
@@ -218,7 +219,9 @@ def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tupl
     again = prepared.recomputed
     recomputed = (f"each token computes the whole text again: {again}",) if again else ()
     loops = _note_of_loops(options) if has_loop(model) else ()
-    return (*recomputed, *loops, *(() if prepared.whole else _notes_of_weights(prepared, model, options)))
+    inside = "`--external-data` changed nothing: none of the weights is large enough"
+    beside = (inside,) if options.external_data and prepared.whole is None and not large_tensors(model) else ()
+    return (*recomputed, *loops, *beside, *(() if prepared.whole else _notes_of_weights(prepared, model, options)))
 
 
 def _note_of_loops(options: CompileOptions) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ HEAD_OF_LICENCES = (
     "mai is under the MIT licence. This page holds works of others, under theirs. Pyodide is CPython for browsers, which is under the\n"
     "licence of the Python Software Foundation."
 )
-GROUPS = {"": "Systems", "zoo": "Published models"}
+GROUPS = {"": "Systems", "papers": "From papers", "zoo": "Published models"}
 
 
 class NotInstalled(Exception):

@@ -17,6 +17,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Dialect, Stated
 from mai.compiler.data.tables.files import TableFile, open_table
 from mai.compiler.data.texts.lengths import of_one_length
+from mai.compiler.predicting.arrays import ArrayInputs, is_arrays
 from mai.compiler.predicting.image_ports import image_port
 from mai.compiler.predicting.inputs import Block, TableInputs
 from mai.compiler.predicting.kept import KeptColumns
@@ -57,7 +58,7 @@ def predict(
     Args:
         model: its inputs are columns of the table by their names; it draws with `seed` for the first `batch` rows, with the next one
             for the rows after them, and so on.
-        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet, feather or a spreadsheet, by their endings; text packed with gz. A csv file
+        source, target: a folder of images, numpy's arrays (.npz, .npy), or tables: csv, tsv, jsonl, parquet, feather or a spreadsheet, by their endings; text packed with gz. A csv file
             is written as one that is read, with its separator, decimal sign and letters. Columns of
             a csv file that hold numbers alone are numbers where the target has types.
         settings: of the file, the same for all rows.
@@ -71,7 +72,7 @@ def predict(
     """
     facts = model.manifest.facts
     stated = Stated(likely=model.manifest.decimal, absent=absent_in(facts), order=order_in(facts))
-    table = None if source.is_dir() else open_table(source, stated)
+    table = None if source.is_dir() or is_arrays(source) else open_table(source, stated)
     forecaster = forecaster_of(model, table) if table is not None else None
     if forecaster is not None and table is not None:
         return _predict_series(forecaster, table, target, settings, seed, batch, keep, progress, every)
@@ -91,7 +92,7 @@ def predict(
             rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
             if bar is not None:
                 bar.update(0, advance=part.rows.num_rows)
-    notes = blocks.notes if isinstance(blocks, TableInputs) else ()
+    notes = blocks.notes if isinstance(blocks, TableInputs | ArrayInputs) else ()
     if not rows:
         raise bad(f"{source} has no rows", help="; ".join(notes) or None)
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
@@ -167,8 +168,11 @@ def _predict_series(
 
 def _rows(
     model: Model, source: Path, table: TableFile | None, batch: int
-) -> tuple[TableInputs | Iterator[Block], list[str]]:
-    """What a file takes of a folder of images, of a table of them, or of the rows of a table; and the columns that can be kept."""
+) -> tuple[TableInputs | ArrayInputs | Iterator[Block], list[str]]:
+    """What a file takes of a folder of images, of a table of them, or of the rows of a table or of arrays; and the columns that can be kept."""
+    if is_arrays(source):
+        arrays = ArrayInputs(model, source, batch)
+        return arrays, arrays.columns
     if table is None:
         from mai.compiler.predicting.images import read_images
 

@@ -17,6 +17,7 @@ from mai.compiler.data.windows.latest import Asked, read_asked
 from mai.compiler.evaluating.subject import check_compiled
 from mai.compiler.evaluating.targets.links import fields_read, types_read
 from mai.compiler.ir.types import Type
+from mai.compiler.predicting.far_numbers import FarNumbers
 from mai.compiler.predicting.results import as_columns
 from mai.runtime.arrays import Array
 from mai.runtime.run_folders.record import read_record
@@ -75,10 +76,13 @@ def forecast(
     model, names = forecaster.model, list[str]()
     labels = {field: tuple(names) for field, names in model.manifest.labels.items()}
     asked = read_asked(forecaster.series, table, forecaster.fields, labels, every)
+    far = {name: FarNumbers(model.manifest.facts.get(name), [name]) for name in forecaster.columns}
     for number, begin in enumerate(range(0, len(asked.last), batch)):
         chosen = slice(begin, begin + batch)
         drawn = {"seed": seed + number} if "seed" in model.settings else {}
         values = {name: asked.rows[field][chosen] for name, field in forecaster.columns.items()}
+        for name, each in far.items():
+            each.add([values[name]])
         results = model.by_output(model.answer({**values, **settings, **drawn}))
         steps, rows = _by_step(results, forecaster.series.horizon)
         first = _first_columns(forecaster.series, asked, chosen, steps)
@@ -86,7 +90,7 @@ def forecast(
         names = [*new]
         write(pa.table({**first, **new}))
         done(len(asked.last[chosen]))
-    return names, asked.notes
+    return names, (*asked.notes, *(note for each in far.values() for note in each.notes()))
 
 
 def _by_step(results: Mapping[str, Any], horizon: int) -> tuple[int, dict[str, Any]]:

@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from mai.compiler.training.run.stopping import on_interrupt
+from mai.runtime.run_folders.files import LOG
 from mai.spec.record import record
-
-LOG = "log.txt"
 
 
 @record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,9 @@ from mai.compiler.training.run.folder import checkpoints
 from mai.compiler.training.run.record import digest
 from mai.compiler.training.settings import Best
 from mai.runtime.files import write_atomically
+from mai.runtime.inputs.cells import few_of
 from mai.runtime.run_folders.comparison import SWEEP
+from mai.runtime.run_folders.files import LOG
 from mai.runtime.run_folders.goals import usual_direction
 from mai.runtime.run_folders.summary import summary
 from mai.runtime.run_folders.tables import Row, as_values, pooled
@@ -25,6 +27,7 @@ from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
 Say = Callable[[str], None]
+SHOWN = 3  # Runs that failed for one reason, by name.
 
 
 class RunsJobs(Protocol):
@@ -128,6 +131,16 @@ class Sweep:
             "rows": as_values(rows),
         }
         write_atomically(self.folder / SWEEP, (json.dumps(values, indent=2) + "\n").encode())
+
+    def failed(self) -> Iterator[str]:
+        """What is said of the runs that failed: how many, and each reason with those that gave it, the most frequent first."""
+        if self.failures:
+            yield f"{len(self.failures):,} failed; {LOG} of their folders in {self.folder} has all that each said"
+        reasons: dict[str, list[str]] = {}
+        for folder, reason in self.failures.items():
+            reasons.setdefault(reason, []).append(folder.name)
+        for reason, names in sorted(reasons.items(), key=lambda each: -len(each[1])):
+            yield f"  {len(names):,}: {reason}: {few_of(names, SHOWN)}"
 
     def _row(self, point: Point) -> Row:
         folds = [[self._place({**point, **fold}, seed) for seed in range(self.seeds)] for fold in self.folds]

@@ -16,7 +16,7 @@ from mai.compiler.training.moved import moved_by
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.figures.trackers import check_trackers
-from mai.compiler.training.run.processes import Processes
+from mai.compiler.training.run.processes import Processes, among_others
 from mai.compiler.training.run.stage import BLOCK, Stage, begin, ended_in
 from mai.compiler.training.trainer import Trainer
 from mai.compiler.weights.tensor_files import metadata_of
@@ -45,7 +45,7 @@ def train(program: Program, out: Path, options: Options | None = None, report: R
         folder.make(out)
     chosen = [t for t in program.trainings if not options.only or t.name in options.only]
     stage = begin(out, options.weights, options.device, options.precision or _one_precision(chosen), options.resume)
-    with folder.alone_in(out) if Processes(stage.accelerator).main else nullcontext():
+    with among_others(), folder.alone_in(out) if Processes(stage.accelerator).main else nullcontext():
         return _train_blocks(program, chosen, out, options, stage, report)
 
 

@@ -8,7 +8,7 @@ from mai.compiler.ir.graph import Value, Weight, turns_of
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.ir.types import DType
-from mai.compiler.ops.elementwise import StopGradient
+from mai.compiler.ops.elementwise.base import flat
 from mai.compiler.program import Objective, Training
 from mai.spec.diagnostics import Diagnostic
 
@@ -20,7 +20,7 @@ def unmoved(training: Training) -> list[Diagnostic]:
 
 def moved_by(training: Training, objective: Objective) -> set[str]:
     """The names of the weights that an objective moves, as far as the graph alone shows; of those of a `repeat`, of each turn."""
-    behind = _weights_behind(training.graph.outputs[objective.output])
+    behind = weights_reached(training.graph.outputs[objective.output])
     copies = [copy for name in behind for copy in turns_of(training.graph.weights[name])]
     return {copy.name for copy in copies if training.moves(objective, copy)}
 
@@ -32,13 +32,16 @@ def held_still(training: Training, weights: Mapping[str, Weight], moved: Collect
     return {name for name, weight in weights.items() if weight.owner in nets} - set(moved) - states
 
 
-def _weights_behind(value: Value) -> set[str]:
-    """The names of all weights that a value may depend on; regions are taken whole, before any pass."""
+def weights_reached(value: Value) -> set[str]:
+    """The names of all weights by which a value has a derivative; regions are taken whole, before any pass.
+
+    Whole numbers, roundings and what is held still pass none on.
+    """
     names: set[str] = set()
     seen, left = {value}, [value]
     while left:
         node = left.pop().producer
-        if node is None or node.op is StopGradient:
+        if node is None or node.op.derivative is flat:
             continue
         inside = [n for region in node.regions for n in region.walk()]
         names.update(WeightOf.of(n).weight for n in (node, *inside) if n.op is WeightOf)
@@ -51,5 +54,5 @@ def _weights_behind(value: Value) -> set[str]:
 def nothing_moves(objective: Objective) -> Diagnostic:
     """The error for an objective that no trained parameter moves."""
     message = f"no parameter that is trained moves the objective `{objective.text}`"
-    help = "a net has to take part in it; `stop_gradient` and `freeze` hold parameters still"
+    help = "a net has to take part in it; `stop_gradient` and `freeze` hold parameters still, and `argmax`, `round` and comparisons have no slope"
     return Diagnostic("nothing-to-train", objective.span, message, help=help)

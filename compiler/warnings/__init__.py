@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from mai.compiler.program import Program
 from mai.compiler.warnings.derivatives import total_derivatives
 from mai.compiler.warnings.labels import taken_labels
-from mai.compiler.warnings.losses import column_against_row, coupled_data, masked_mean, shared_objectives, unlike_logits
-from mai.compiler.warnings.noise import tangled_noise
+from mai.compiler.warnings.noise import shared_noise, tangled_noise
 from mai.compiler.warnings.numbers import (
     divided_to_zero,
     empty_integrals,
@@ -23,9 +22,18 @@ from mai.compiler.warnings.numbers import (
     means_like_sizes,
     tiny_numbers,
 )
-from mai.compiler.warnings.probabilities import labels_as_numbers, logits_as_probabilities, unlikely_data
+from mai.compiler.warnings.objectives.losses import (
+    column_against_row,
+    coupled_data,
+    masked_mean,
+    shared_objectives,
+    unlike_logits,
+)
+from mai.compiler.warnings.objectives.signs import driven_apart, unlikely_data
+from mai.compiler.warnings.objectives.unbounded import unbounded_parameters
+from mai.compiler.warnings.probabilities import labels_as_numbers, logits_as_probabilities
 from mai.compiler.warnings.subject import Subject
-from mai.compiler.warnings.texts import long_texts, seen_answers
+from mai.compiler.warnings.texts import copied_answers, long_texts, seen_answers
 from mai.compiler.warnings.unused import unused_declarations, unused_in_bodies, unused_in_training
 from mai.compiler.warnings.weights import begun_alike, stuck_at_zero, untrained, untrained_rows
 from mai.spec.diagnostics import Diagnostic
@@ -34,8 +42,8 @@ Rule = Callable[[Subject], Iterator[Diagnostic]]
 RULES: tuple[Rule, ...] = (
     untrained, untrained_rows, taken_labels, stuck_at_zero, begun_alike, unused_in_bodies, unused_in_training, unused_declarations,
     column_against_row, unlike_logits, shared_objectives, masked_mean, coupled_data, divided_to_zero, empty_integrals, empty_ranges, late_warmup,
-    large_windows, means_like_sizes, total_derivatives, tangled_noise, long_texts, seen_answers, logits_as_probabilities, labels_as_numbers, unlikely_data,
-    tiny_numbers, large_tensors,
+    large_windows, means_like_sizes, total_derivatives, tangled_noise, shared_noise, long_texts, seen_answers, copied_answers, logits_as_probabilities, labels_as_numbers, unlikely_data,
+    driven_apart, unbounded_parameters, tiny_numbers, large_tensors,
 )  # fmt: skip
 ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")
 

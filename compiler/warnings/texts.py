@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from mai.compiler.ir.graph import Graph, Node, Value, values_behind
 from mai.compiler.ir.sizes import Size, substitute, symbols
-from mai.compiler.ir.structure import Constant, Extend
+from mai.compiler.ir.structure import Constant, Extend, Lead, Unlead
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise.arithmetic import Subtract
 from mai.compiler.ops.products.attention import Attention
@@ -20,7 +20,7 @@ from mai.compiler.ops.shapes.indexing import Shift, Slice, Take
 from mai.compiler.ops.shapes.one_hot import OneHot
 from mai.compiler.passes.text.growth import longest
 from mai.compiler.warnings.dataflow import Dataflow
-from mai.compiler.warnings.losses import scored
+from mai.compiler.warnings.objectives.losses import scored
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, Edit
@@ -62,7 +62,7 @@ def seen_answers(subject: Subject) -> Iterator[Diagnostic]:
         asked = _continued(flow, label)
         if asked is None:
             continue
-        ahead = Ahead(flow, asked)
+        ahead = Ahead(flow, asked, logits)
         for node in [n for v in flow.behind(logits) if (n := v.producer) is not None and n not in seen]:
             kind = next((each for each in LOOKING_AHEAD if each.holds(ahead, node)), None)
             if kind is not None:
@@ -82,15 +82,20 @@ def _continued(flow: Dataflow, label: Value) -> Node | None:
 class Ahead:
     """What a text becomes in a net, of which tokens are `asked` for: vectors of its tokens, and what is computed of these."""
 
-    def __init__(self, flow: Dataflow, asked: Node) -> None:
+    def __init__(self, flow: Dataflow, asked: Node, logits: Value) -> None:
         self.flow, self.text = flow, flow.seen_through(asked.inputs[0])
-        self.rows: Size = asked.output.type.physical[-1]
+        maker, whole = flow.source(logits), self.text.type.physical[-1]
+        is_cut = maker is not None and maker.op is Slice and whole in maker.inputs[0].type.physical
+        self.rows: Size = whole if is_cut else asked.output.type.physical[-1]
         self.before = {n.output for n in flow.nodes if self._is_before(n, asked)}
         self.vectors: set[Value] = set()
+        self._along: dict[Value, int | None] = {}
         for node in flow.nodes:
             if self._reads_tokens(node) or not self.vectors.isdisjoint(node.reads()):
                 states = [v for region in node.regions for v in region.inputs]
                 self.vectors.update(v for v in (*node.outputs, *states) if v.type.dtype is DType.REAL)
+        for value in (v for node in flow.nodes for v in node.outputs):
+            self.along(value)  # In the order of the graph, so that none asks far back.
 
     def _reads_tokens(self, node: Node) -> bool:
         """Whether rows of a table are read by the text's tokens."""
@@ -111,10 +116,34 @@ class Ahead:
         return end <= first
 
     def along(self, value: Value) -> int | None:
-        """The axis of places, from the end, of a value that is computed of the text; None where there is none, or another of its size."""
-        physical = value.type.physical
-        axes = [axis for axis in range(-len(physical), 0) if physical[axis] == self.rows]
-        return axes[0] if value in self.vectors and len(axes) == 1 else None
+        """The axis of places, from the end, of a value that is computed of the text; None where there is none that is known."""
+        if value not in self._along:
+            self._along[value] = None  # A state of a loop is not followed around it.
+            physical = value.type.physical
+            axes = [axis for axis in range(-len(physical), 0) if physical[axis] == self.rows]
+            if axes and value in self.vectors:
+                self._along[value] = axes[0] if len(axes) == 1 else self._carried(value)
+        return self._along[value]
+
+    def _carried(self, value: Value) -> int | None:
+        """The same of a value with several axes of that size, as where a token has as many numbers: it is that of what it is computed of."""
+        node = value.producer
+        if node is None or node.regions:
+            return None
+        if self._reads_tokens(node):
+            return -node.inputs[0].type.rank if node.op is Take else -2
+        moved = (self._moved(node, operand) for operand in range(len(node.inputs)))
+        return next((axis for axis in moved if axis is not None), None)
+
+    def _moved(self, node: Node, operand: int) -> int | None:
+        """Where an operand's axis of places is in a result; axes that a call is mapped over stand before those of the shape."""
+        types = [v.type for v in node.inputs]
+        axis, rank = self.along(node.inputs[operand]), types[operand].rank
+        if axis is None or node.op in (Lead, Unlead):
+            return axis
+        if -axis > rank:
+            return axis + rank - node.output.type.rank
+        return node.op.along(types, node.attributes, operand, axis) if node.op.along is not None else None
 
     def is_of_pairs(self, value: Value) -> bool:
         """Whether a value has a number for each place beside each."""
@@ -165,6 +194,36 @@ class Ahead:
         products = [v.producer for v in tables if v.producer is not None and v.producer.op in (Matmul, Einsum)]
         is_product = any(len(n.inputs) == 2 and self.vectors.issuperset(n.inputs) for n in products)
         return is_product and all(v in self.vectors for v in tables)
+
+
+def copied_answers(subject: Subject) -> Iterator[Diagnostic]:
+    """A net that reads a text forwards, and is asked at each place for a token that it has read: `cross_entropy(f(x), x)`."""
+    if subject.training is None:
+        return
+    flow = Dataflow(subject.training.graph)
+    for loss, logits, label in scored(flow):
+        (text, asked), nodes = _place_in_text(flow, label), [v.producer for v in flow.behind(logits)]
+        read = [
+            n.inputs[-1]
+            for n in nodes
+            if n is not None and n.op in (Take, OneHot) and text in flow.behind(n.inputs[-1])
+        ]
+        places = [_place_in_text(flow, index) for index in read]
+        is_forwards = any(n is not None and n.op is Attention and n.attributes["causal"] for n in nodes)
+        if is_forwards and read and all(each is text and place >= asked for each, place in places):
+            said = "each token is asked for where the net has read it already: it learns to copy"
+            yield warning(
+                "seen-answers", loss.span, said, help="ask for the next one: `cross_entropy(f(x[:-1]), x[1:])`"
+            )
+
+
+def _place_in_text(flow: Dataflow, tokens: Value) -> tuple[Value, int]:
+    """Of what text some tokens are a part, and with which of its tokens they begin; `x[1:]` begins with 1. Others are texts of their own."""
+    node = flow.source(tokens)
+    start = (node.attributes["start"] or 0) if node is not None and node.op is Slice else None
+    if node is None or not isinstance(start, int) or start < 0:
+        return flow.seen_through(tokens), 0
+    return flow.seen_through(node.inputs[0]), start
 
 
 @record

@@ -51,8 +51,10 @@ def _read(graph: Graph, weights: list[Weight]) -> list[Weight]:
 
 def _moved(training: Training) -> set[str]:
     """The parameters that some objective moves: those behind it, where it does not say `over` others."""
-    graph, flow = training.graph, Dataflow(training.graph)
-    behind = [(o, flow.weights_behind(graph.outputs[o.output])) for o in training.objectives]
+    from mai.compiler.training.moved import weights_reached
+
+    graph = training.graph
+    behind = [(o, weights_reached(graph.outputs[o.output])) for o in training.objectives]
     return {name for o, names in behind for name in names if o.moves(graph.weights[name])}
 
 
@@ -77,7 +79,7 @@ def _untrained(subject: Subject, export: str, graph: Graph, weights: list[Weight
     owners = _nets_meant(subject, first, export)
     nets = " or ".join(f"`{owner}`" for owner in owners)
     if any(first.name in training.graph.weights for training in subject.program.trainings):
-        help = "an objective moves it where it computes with it, and says no `over` others"
+        help = "an objective moves it where it computes with it, has a slope there (`argmax`, `round` have none), and says no `over` others"
     elif nets:
         help = f"a layer has parameters of its own at every call; those that are trained are of {nets}: call that net"
     else:

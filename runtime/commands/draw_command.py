@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mai.runtime.command_line.markers import Argument, Option
+from mai.runtime.errors import ModelError
 from mai.runtime.show.terminal import say
 
 
@@ -29,8 +30,13 @@ def draw(
 
     mai draw runs/two_layer --out neurons.gif
     """
+    from mai.runtime.run_folders.comparison import runs_in
     from mai.runtime.run_folders.files import METRICS, RECORDS
+    from mai.runtime.run_folders.summary import is_run
 
+    if records.is_dir() and not (records / RECORDS).exists() and not is_run(records) and runs_in(records):
+        help = f"`mai runs {records} --out {out}` draws their curves"
+        raise ModelError("file-not-found", f"{records} is the folder of several runs", help)
     has_curves = records.is_dir() and (records / METRICS).exists()
     if curves or (has_curves and not (records / RECORDS).exists() and show is None and colour is None):
         from mai.runtime.run_folders.curves import draw_run

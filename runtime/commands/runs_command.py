@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from mai.runtime.command_line.markers import Argument, Misuse, Option
+from mai.runtime.inputs.cells import few_of
 from mai.runtime.show.terminal import say
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ def runs(
         folds_in,
         goal_in,
         grouped,
+        never_begun,
         read_runs,
         runs_in,
         sorted_runs,
     )
+    from mai.runtime.run_folders.files import LOG
     from mai.runtime.show.save import PICTURES
 
     if out is not None and out.suffix.lower() not in PICTURES:
@@ -60,6 +63,13 @@ def runs(
     for place in places:
         if not runs_in(place):
             say(f"note: {place} holds no run", err=True)
+        failed = [folder.name for folder in never_begun(place)]
+        if failed:
+            some = few_of(failed, 3)
+            say(
+                f"note: of {len(failed):,} more there is a log alone, {LOG}, which says why they never began: {some}",
+                err=True,
+            )
     if out is not None:
         _draw(ordered, out)
 

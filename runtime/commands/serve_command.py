@@ -99,7 +99,7 @@ def serve(
     image, with npy or npz it is arrays. If something is wrong with a request, the answer says so in a sentence. GET /openapi.json describes all
     routes, GET / is a page that runs the files in the browser, /metrics is for Prometheus, /health and /ready are for monitors.
 
-    Clients of OpenAI's interface find /v1/models, /v1/completions, /v1/chat/completions and /v1/embeddings, with streams.
+    Clients of OpenAI's interface find /v1/models, /v1/completions, /v1/chat/completions and /v1/embeddings, with streams; /v1/rerank ranks documents.
 
     Requests for one example share a call, and each gets the same bits as if it were alone. For files that draw, this needs a seed for each
     example: export sample(seed: int, example: int, ...).

@@ -15,7 +15,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import lacks_error
-from mai.runtime.inputs.cells import is_missing, is_number
+from mai.runtime.inputs.cells import MISSING, is_missing, is_number
 from mai.runtime.inputs.counted_dates import EPOCH, EXAMPLES, IN_WORDS, TrainedDates, refusal_of
 from mai.runtime.inputs.labels import warn_of, words_with_counts
 from mai.runtime.model.manifest import DateForm, DateOrder, Facts, Manifest, Port
@@ -149,6 +149,8 @@ def dates_to_numbers(port: Port, dates: TrainedDates, text: str) -> str:
 
     Any other text is returned as it is. Raises `ModelError` as `as_days` does.
     """
+    if port.gaps and text.strip().lower() in MISSING:
+        return "NaN"
     low, range_, high = text.partition("..")
     if range_ and is_date(low, dates.order):
         return _range(port, dates, low, high)

@@ -10,6 +10,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts, Port
 
+PERCENT = "%"
 MOST_NOTES = 5  # Of one input.
 
 
@@ -42,16 +43,24 @@ def ranges_in(facts: Facts, count: int) -> list[Range]:
 
 
 def notes_of_far(port: Port, facts: Facts, array: Array) -> list[str]:
-    """What is said of the numbers of an input, [batch, ...], that lie far outside of those of the data."""
+    """What is said of the numbers of an input, [batch, ...], that lie far outside of those of the data, or are shares of 1 in the place of per cent."""
     rows = array.reshape(len(array), -1)
     count = rows.shape[1]
     if len(facts.low) == count > 1:
-        names = facts.columns or [f"{port.name}{i}" for i in range(count)]
-        notes = [*_notes(names, ranges_in(facts, count), [*rows.T])]
+        names, columns = facts.columns or [f"{port.name}{i}" for i in range(count)], [*rows.T]
     else:
-        notes = [*_notes([port.name], ranges_in(facts, 1), [rows])]
+        names, columns = [port.name], [rows]
+    notes = [*_notes(names, ranges_in(facts, len(columns)), columns), *_notes_of_shares(names, facts, columns)]
     more = len(notes) - MOST_NOTES
     return [*notes[:MOST_NOTES], *([f"`{port.name}`: so are {more:,} more of its numbers"] if more > 0 else [])]
+
+
+def _notes_of_shares(names: Sequence[str], facts: Facts, columns: Sequence[Array]) -> Iterator[str]:
+    """What is said of columns that were per cent in training, as 52 %, and are no more than 1 here: such numbers may be shares, as 0.52."""
+    for name, numbers, middle, cell in zip(names, columns, facts.middle, facts.percents or (), strict=False):
+        size = float(np.fmax.reduce(np.abs(numbers), axis=None, initial=0))
+        if PERCENT in cell and 0 < size <= 1 < abs(middle):
+            yield f"`{name}`: training had per cent, as `{cell}`: {size:.6g} is {size:.6g} %, and not a share of 1"
 
 
 def _notes(names: Sequence[str], ranges: Sequence[Range], columns: Sequence[Array]) -> Iterator[str]:

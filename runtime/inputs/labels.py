@@ -211,7 +211,10 @@ def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:
     words = _words(text)
     if any(map(is_number, names)):  # Such a name is the label that it names, not the number that it looks like.
         words = [str(word) if str(word) in names else word for word in words]
-    named = [isinstance(word, str) and (word in names or word.strip()[:1].isalpha()) for word in words]
+    named = [
+        isinstance(word, str) and (word in names or word.strip()[:1].isalpha() or word.strip().lower() in LACKING)
+        for word in words
+    ]
     if not port.classes or not any(named) or (port.shape and not names):
         return text
     return ", ".join(map(str, as_labels(port, names, words)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays, reason
 from mai.runtime.inputs.arguments import as_array
+from mai.runtime.inputs.cells import MISSING
 from mai.runtime.inputs.counted_dates import TrainedDates
 from mai.runtime.inputs.dates import as_days
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.tables import from_csv
 from mai.runtime.model.manifest import Manifest, Port
 
+PARTS = re.compile(r"([\[\],])")  # What stands around the values of lists.
 MAX_EXAMPLES = 1_000_000  # That a range or a grid makes.
 MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
 ARRAY_FILES = (".npy", ".npz", ".csv")
@@ -176,11 +179,19 @@ def _each(text: str, axes: int) -> list[str]:
 
 
 def _literal(port: Port, text: str) -> object:
-    """A number, a truth value or a list, in JSON's notation; a list may do without its brackets."""
+    """A number, a truth value or a list, in JSON's notation; a list may do without its brackets. A real input may be missing, as cells of tables are."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     if "," in text and not text.startswith("["):
         text = f"[{text}]"
+    if port.kind == "input" and port.dtype == "float32":
+        text = (
+            "".join(
+                "NaN" if part.strip() and part.strip().lower() in MISSING else part
+                for part in PARTS.split(text.strip())
+            )
+            or "NaN"
+        )
     try:
         value: object = json.loads(text)
         return value

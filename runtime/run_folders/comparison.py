@@ -9,6 +9,7 @@ from typing import Any
 
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.run_folders.files import LOG
 from mai.runtime.run_folders.goals import usual_direction
 from mai.runtime.run_folders.summary import Summary, is_run, summary
 from mai.runtime.run_folders.tables import Row, pooled, sorted_rows
@@ -23,6 +24,11 @@ def runs_in(folder: Path) -> list[Path]:
         return [folder]
     inside = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.is_symlink())
     return [run for each in inside for run in runs_in(each)]
+
+
+def never_begun(folder: Path) -> list[Path]:
+    """The folders of a sweep's runs that ended before they began: of these there is the log alone."""
+    return sorted(log.parent for log in folder.glob(f"*/{LOG}") if not is_run(log.parent))
 
 
 def read_runs(folders: Sequence[Path]) -> list[Summary]:

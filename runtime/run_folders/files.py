@@ -7,6 +7,7 @@ from pathlib import Path
 
 WEIGHTS, METRICS, RECORDS, RECORD = "weights.safetensors", "metrics.jsonl", "records.npz", "run.json"
 FAILURE = "failure.json"
+LOG = "log.txt"  # What a run of a sweep has said.
 CHECKPOINT = re.compile(r"checkpoint-(\d+)\.safetensors")
 
 

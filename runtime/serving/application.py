@@ -27,6 +27,7 @@ from mai.runtime.serving.failures import bug, described, failure, late
 from mai.runtime.serving.line import Line
 from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.openai import routes as openai
+from mai.runtime.serving.openai.ranking import rerank
 from mai.runtime.serving.openapi import description
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.running import describe, run
@@ -77,6 +78,7 @@ class Service:
             "/v1/completions": partial(openai.completions, served, options, self.metrics),
             "/v1/chat/completions": partial(openai.chat_completions, served, options, self.metrics),
             "/v1/embeddings": partial(openai.embeddings, served, options),
+            "/v1/rerank": partial(rerank, served, options),
         }
         looked_at: dict[str, Callable[[Request], Response | Awaitable[Response]]] = {
             "/": self._index,

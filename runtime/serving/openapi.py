@@ -68,6 +68,7 @@ def _shaped(served: Iterable[Served]) -> dict[str, tuple[str, list[str]]]:
         "/v1/completions": ("Continue a text.", texts),
         "/v1/chat/completions": ("Answer messages.", chats),
         "/v1/embeddings": ("A vector for each text.", [one.name for one in served if one.text_input]),
+        "/v1/rerank": ("How well each document answers a query.", [one.name for one in served if one.ranks]),
     }
 
 
@@ -75,7 +76,7 @@ def _shaped_route(says: str, files: list[str]) -> Schema:
     body = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string", "enum": files}}}
     return {
         "summary": says,
-        "description": "As OpenAI's route of this name. Settings of the file may be given by name.",
+        "description": "As the route of this name of OpenAI, or of Jina for a ranking. Settings of the file may be given by name.",
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {"200": {"description": "As OpenAI's."}} | _refusals(),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,18 @@ class Served:
         is_vector = output.dtype == "float32" and len(output.shape) == 1 and output.batch and not others
         embeds = is_vector and manifest.text is None and not manifest.draws and len(inputs) == 1
         return inputs[0] if embeds and takes_text(manifest, inputs[0]) else None
+
+    @property
+    def ranks(self) -> bool:
+        """Whether it gives one score for the tokens of two texts, with marks of the second one's or without."""
+        manifest, (output, *others) = self.model.manifest, self.model.outputs.values()
+        is_score = output.dtype == "float32" and output.shape in ([], [1]) and output.batch and not others
+        kinds = sorted(port.dtype for port in manifest.inputs)
+        of_a_pair = kinds in (["int64"], ["float32", "int64"]) and len({str(p.shape) for p in manifest.inputs}) == 1
+        return is_score and of_a_pair and any(takes_text(manifest, port) for port in manifest.inputs)
+
+
+Files = Mapping[str, Served]
 
 
 def open_files(paths: Sequence[Path], options: Options) -> dict[str, Model]:

@@ -128,6 +128,12 @@ class Pieces:
         with _failures_told("text-unavailable", "the file's tokenizer cannot read this text"):
             return np.array(self._inner.encode(text, add_special_tokens=False).ids, np.int64)
 
+    def encode_pair(self, first: str, second: str) -> tuple[Array, Array]:
+        """Two texts as tokens [length], with the special tokens that the tokenizer puts around and between them; which are the second's, 1, or the first's, 0, [length]."""
+        with _failures_told("text-unavailable", "the file's tokenizer cannot read these texts"):
+            encoding = self._inner.encode(first, second)
+        return np.array(encoding.ids, np.int64), np.array(encoding.type_ids, np.int64)
+
     def special_tokens(self, text: str) -> tuple[Array, Array]:
         """What the tokenizer's post-processor puts before and after a text, [m] and [n]; those inside belong to the text."""
         with _failures_told("text-unavailable", "the file's tokenizer cannot read this text"):

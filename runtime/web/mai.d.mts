@@ -122,9 +122,9 @@ export interface Conversation {
    * The answer to a message, in pieces; both join the messages. Of an answer that is ended early, what there was of it stays among
    * them; where there was nothing, the message does not stay either.
    */
-  say(content: string, options?: CallOptions): AsyncGenerator<string, void, undefined>;
+  say(content: string, options?: CallOptions | null): AsyncGenerator<string, void, undefined>;
   /** The answer to the messages as they stand, in pieces. */
-  answer(options?: CallOptions): AsyncGenerator<string, void, undefined>;
+  answer(options?: CallOptions | null): AsyncGenerator<string, void, undefined>;
   prompt(): string;
 }
 
@@ -146,15 +146,15 @@ export class Model {
    * Throws a `ModelError` for a value that does not fit, and the reason of a `signal` that is aborted before the results are there.
    * One call of onnxruntime goes on to its end all the same: `terminate()` of its worker ends it.
    */
-  run<Made = Result>(values?: Values, options?: CallOptions): Promise<Record<string, Made>>;
+  run<Made = Result>(values?: Values, options?: CallOptions | null): Promise<Record<string, Made>>;
   /** A text, piece by piece; of a prompt of tokens, its tokens. Between two tokens a page draws, and a `signal` is heard. */
-  stream(prompt: string, values?: Values, options?: CallOptions): AsyncGenerator<string, void, undefined>;
-  stream(prompt: readonly number[], values?: Values, options?: CallOptions): AsyncGenerator<number, void, undefined>;
+  stream(prompt: string, values?: Values, options?: CallOptions | null): AsyncGenerator<string, void, undefined>;
+  stream(prompt: readonly number[], values?: Values, options?: CallOptions | null): AsyncGenerator<number, void, undefined>;
   /**
    * What `run` computes, `every` turns of its loops at a time, by the file of some turns that was loaded as `step`. Between two parts a
    * page draws, and a `signal` is heard.
    */
-  progress(values?: Values, options?: CallOptions & { every?: number }): AsyncGenerator<Progress, void, undefined>;
+  progress(values?: Values, options?: (CallOptions & { every?: number }) | null): AsyncGenerator<Progress, void, undefined>;
   conversation(options?: ConversationOptions | null): Conversation;
   /** Run the self-test that travels in the file. Throws a `ModelError` where a result differs. */
   verify(options?: { tolerance?: number } | null): Promise<Difference[]>;

@@ -38,6 +38,13 @@ def format_text(text: str) -> str:
     return "".join(line + "\n" for line in _Lines(pieces_of(text)).all())
 
 
+def indent_after(text: str, line: str) -> int:
+    """The indent of a line that follows a text, which need not be finished; an empty line is to have a statement."""
+    begins = " ".join(piece.text for piece in pieces_of(line)[:2]) or "x"
+    *_, last = _Lines(pieces_of(f"{text}\n{begins}")).all()
+    return len(last) - len(last.lstrip())
+
+
 class _Lines:
     def __init__(self, pieces: list[Piece]) -> None:
         self.pieces = pieces

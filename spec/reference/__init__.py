@@ -10,6 +10,8 @@ from mai.spec.record import record
 
 FOLDER = Path(__file__).parent
 BY_HAND, RESULTS = FOLDER / "examples.toml", FOLDER / "results.json"
+BY_HAND_SETTINGS, TAKER = FOLDER / "settings.toml", "TAKER"  # TAKER stands for what takes the settings of a line.
+SETTINGS_TITLE = "Settings"
 INPUT = " with "  # Before each input of an expression.
 
 
@@ -54,3 +56,8 @@ def examples_of_reference() -> dict[str, dict[str, Example]]:
         return {}
     examples = json.loads(RESULTS.read_text(encoding="utf-8"))
     return {title: {name: Example(*each) for name, each in own.items()} for title, own in examples.items()}
+
+
+def example_of_setting(taker: str, name: str) -> Example | None:
+    """A line that has a setting of what is called `taker`: an optimizer, a source, a train block."""
+    return examples_of_reference().get(SETTINGS_TITLE, {}).get(f"{taker}.{name}")

@@ -17,6 +17,7 @@ from mai.compiler.data.rows import Chosen, FileRows, Words, change, join, limits
 from mai.compiler.data.sources.arrays import Arrays
 from mai.compiler.data.sources.npz import Npz
 from mai.compiler.data.splitting.splits import GroupSplit, StratifiedSplit, TimeSplit
+from mai.compiler.describing.parts import save_parts
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 from tests.support.cases.refused_data import refused
@@ -170,6 +171,20 @@ def test_check_knows_the_shapes(folder: Path) -> None:
     program = check(folder / "s.mai").program
     assert program is not None
     assert [d.message for d in misfits(program)] == ["`x` is [3] in the spec and [2] in the data"]
+
+
+def test_examples_have_the_rows_of_their_arrays(folder: Path) -> None:
+    """`mai data SPEC --out` writes the part of each, and what training reads at a place is that row."""
+    fields = "data x: [2], y: class[3] from arrays"
+    (folder / "s.mai").write_text(f'{fields}("a.npz")\ntrain(steps = 1) {{ minimize sum(linear(x, 1)^2) }}\n')
+    program = check(folder / "s.mai").program
+    assert program is not None
+    save_parts(program, folder / "parts.csv")
+    rows = [line.split(",") for line in (folder / "parts.csv").read_text().split()[1:]]
+    data = load(Arrays(path="a.npz"), FIELDS, 0, folder)
+    assert data.validation is not None and len(rows) == 50
+    assert np.array_equal(data.validation["x"], X[data.places["held_out"].rows].astype("f4"))
+    assert [int(row) - 1 for row, part in rows if part == "held-out"] == sorted(data.places["held_out"].rows)
 
 
 def test_headers_say_what_numpy_says(tmp_path: Path) -> None:

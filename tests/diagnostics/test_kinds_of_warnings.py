@@ -20,6 +20,7 @@ GAN = (
     "data x: [2] from moons()\nnet make(z: [2]) -> [2] { return linear(z, 2) }\n"
     "net critic(x: [2]) -> [] { return linear(tanh(linear(x, 8)), 1)[0] }\n"
 )
+HEADS = "data x: [2] from moons()\nnet f(x: [2]) -> ([2], [2]) {{\n  h = relu(linear(x, 4))\n  return (linear(h, 2), {})\n}}\n"
 REAL = "z ~ normal([2])\n  minimize softplus(-critic(x)) + softplus(critic(make(z)))"
 FAKE = "minimize softplus(-critic(make(z)))"
 TOKENS = (
@@ -75,6 +76,8 @@ BEGINNING = (
     "  m += attention(m, 2)\n  h = embed(x, 12) + mean(m, axis = 0)\n  return linear(h, vocab)\n}}\n"
     "train(steps = 5) {{ minimize mean(cross_entropy(f(x[7:-1], {}), x[8:])) }}\n"
 )
+SQUARE = MIXED.replace("embed(x, 8)", "embed(x, 16)").replace("\n{}\n", "\n  {}\n")
+CUT = NEXT.replace("attention({})", "{}").replace("mean({})", "mean(cross_entropy(f(x)[:-1], x[1:]))")
 BY_HAND = "  h += softmax({}) @ h"
 CASES: dict[str, tuple[str, list[str]]] = {
     "the data in another order": (
@@ -169,6 +172,38 @@ CASES: dict[str, tuple[str, list[str]]] = {
         GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
     ),
+    "a text that is copied": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x), x)"), ["seen-answers"]),
+    "a text that is asked for backwards": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x[1:]), x[:-1])"), ["seen-answers"]),
+    "the token after the next": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x)[:-2], x[2:])"), []),
+    "tokens that are hidden": (
+        NEXT.format("h, 2, causal = true", "cross_entropy(f(where(x > 32, 0, x)), x)"), [],
+    ),
+    "a bound of a VAE, minimized": (
+        HEADS.format("exp(linear(h, 2))") + "train(steps = 5) {\n  (m, s) = f(x)\n  q = normal(m, s)\n  z ~ q\n"
+        "  bound = sum((z - x)^2) - 0.5 * kl(q, normal([2]))\n  minimize bound\n}\n", ["divergence-maximized"],
+    ),
+    "its negative": (
+        HEADS.format("exp(linear(h, 2))") + "train(steps = 5) {\n  (m, s) = f(x)\n  q = normal(m, s)\n  z ~ q\n"
+        "  bound = -sum((z - x)^2) - 0.5 * kl(q, normal([2]))\n  minimize -bound\n}\n", [],
+    ),
+    "deviations of two heads": (
+        HEADS.format("linear(h, 2)") + train("(m, s) = f(x)", "z ~ normal([2], mean = m, std = s)", "minimize sum((z - x)^2)"),
+        ["unbounded-parameter"],
+    ),
+    "deviations that are positive": (
+        HEADS.format("softplus(linear(h, 2))") + train("(m, s) = f(x)", "minimize -log_prob(normal(m, s), x) |> sum"), [],
+    ),
+    "the scale of an amount that is drawn": (
+        POINTS + train("minimize -log_prob(gamma(f(x)[0], 1.0), x[0]^2)"), ["unbounded-parameter"],
+    ),
+    "an encoder behind a rounding": (
+        POINTS + "net g(x: [2]) -> [2] { return linear(x, 2) }\n" + train("minimize sum((g(round(f(x))) - x)^2)")
+        + "export h(x: [2]) -> [2] { return f(x) }\n", ["untrained"],
+    ),
+    "straight through a rounding": (
+        POINTS + train("y = f(x)", "minimize sum((y + stop_gradient(round(y) - y) - x)^2)")
+        + "export h(x: [2]) -> [2] { return f(x) }\n", [],
+    ),
     "a claim's own": (
         POINTS + train(SQUARES) + "claim c(count = 3) { check linear(x, 1)[0] < 9 }\n", ["untrained"],
     ),
@@ -182,6 +217,18 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "the size of a vocabulary": (
         "const vocab = 8\nlet number = linspace(0, 7, 8)\nexport ids(x: tokens[P]) -> [P] { return number[x] }\n", [],
     ),
+    "a noise of a net's deviations": (POINTS + train("e ~ normal()", "minimize sum((x + f(x) * e)^2)"), ["shared-noise"]),
+    "a noise that no draw is alike in": (POINTS + train("e ~ gumbel(scale = 2)", "minimize sum(softmax(f(x) - e))"), ["shared-noise"]),
+    "a noise for all by its words": (POINTS + train("e ~ normal()", "minimize sum((f(x) + e[None])^2)"), []),
+    "a noise along a direction": (
+        POINTS + "net w() -> [2] {\n  param v: [2] ~ normal(0, 1)\n  return v\n}\n"
+        + train("e ~ normal()", "minimize sum((f(x) + w() * e)^2)"), [],
+    ),
+    "a noise of each number": (
+        POINTS + "layer noisy(x: []) -> [] {\n  e ~ normal()\n  return x + e\n}\n" + train("minimize sum(f(noisy(x))^2)"), [],
+    ),
+    "a time that is drawn": (POINTS + train("t ~ uniform(0, 1)", "minimize sum((f(x) + t)^2)"), []),
+    "a number around another": (POINTS + train("m ~ normal(2, 1)", "minimize sum((f(x) - m)^2)"), []),
     "a likelihood of a net's, averaged": (LIKELY + train("l = p(x)", "minimize 2 * mean(across(l))"), ["likelihood-minimized"]),
     "a label's log probability": (digits("linear(x, 10)", "log_softmax(f(x))[y]"), ["likelihood-minimized"]),
     "a likelihood with its minus": (LIKELY + train("l = -p(x)", "minimize l / 2 + sum(f.linear_1.weight^2)"), []),
@@ -208,6 +255,12 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "windows over what was moved on": (MIXED.format("  h += conv1d(shift(h, 1)', 8, 3)'"), []),
     "a beginning that looks at itself": (BEGINNING.format("x[:8]"), []),
     "answers that look at themselves": (BEGINNING.format("x[8:16]"), ["seen-answers"] * 2),
+    "as many numbers of a token as there are tokens": (
+        SQUARE.format("h = layer_norm(mlp(h, 16))\n  h += max(linear(h, 16)', axis = 1)"), ["seen-answers"],
+    ),
+    "one of each token among as many": (SQUARE.format("h += mean(gated_mlp(rms_norm(h), 16), axis = -1, keep = true)"), []),
+    "places whose last is left out": (CUT.format("attention(h, 2)"), ["seen-answers"]),
+    "places before those whose last is left out": (CUT.format("attention(h, 2, causal = true)"), []),
     "a softmax of all pairs": (MIXED.format(BY_HAND.format("h @ h'")), ["seen-answers"]),
     "a softmax of pairs up to the diagonal": (
         MIXED.format(BY_HAND.format("masked(h @ h', range(P)[:, None] >= range(P))")), [],

@@ -171,13 +171,69 @@ def test_the_logarithm_of_a_heavy_tail_is_learnt(tmp_path: Path) -> None:
     assert "let spread = std(across(log(y)), axis = 0)" in text
     assert "minimize ((log(guess) - log(y)) / spread)^2" in text
     assert "log" not in draft(written(tmp_path, "a,y", lambda i: f"{i},{1.25**i - 2}"), tmp_path, Wish("y"))
+    text = draft(written(tmp_path, "a,log1p,y", lambda i: f"{i},{i * 7 % 11},{1.25**i - 1}"), tmp_path, Wish("y"))
+    assert "return expm1(center + spread * y[0])" in text and "Left out: log1p" in text
+    assert "minimize ((log1p(guess) - log1p(y)) / spread)^2" in text
+    # Small numbers of which many are 0 have no tail.
+    assert "log" not in draft(written(tmp_path, "a,y", lambda i: f"{i},{i % 13 // 9 / 2}"), tmp_path, Wish("y"))
 
 
 def test_arrays_are_told_to_be_no_table(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((9, 2)), y=np.zeros(9))
     with pytest.raises(MaiError, match="what the arrays of") as caught:
-        draft(tmp_path / "a.npz", tmp_path, Wish("y"))
-    assert "mai data" in str(caught.value.diagnostics[0].help)
+        draft(tmp_path / "a.npz", tmp_path, Wish())
+    assert "--target ARRAY" in str(caught.value.diagnostics[0].help)
+
+
+COUNTED = np.arange(60)
+ARRAYS = {
+    "u": np.random.default_rng(0).integers(0, 255, (60, 2, 3)).astype(np.uint8),
+    "x": (COUNTED % 7 / 2).astype(np.float16),
+    "town": np.array(["Ulm", "Bonn", "Köln"])[COUNTED % 3],
+    "fits": COUNTED % 5 > 2,
+    "z": np.ones(60, complex),
+    "id": COUNTED,
+    "more": np.zeros((3, 2)),
+    "y": COUNTED % 11 * 1.5,
+    "grade": COUNTED % 4 + 3,
+    "kind": np.array(["no", "yes"])[COUNTED % 2],
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "changed", "parts"),
+    [
+        ("y", {}, ("town: class[4]", "missing = keep", "u: [2, 3]", 'rearrange(u, "a b -> (a b)")')),
+        ("kind", {}, ("kind: class[2]", "minimize cross_entropy(z, kind)", "# Left out: z: it is no array of numbers", "# Left out: id: it numbers")),
+        ("y", {"town": COUNTED.astype(str)}, ("# Left out: town: its words are numbers",)),
+        ("grade", {}, ("grade: []", "minimize ((guess - grade) / spread)^2", "# Left out: more: it has 3 examples")),
+        ("y", {"x": np.where(COUNTED == 5, np.nan, COUNTED % 7)}, ("missing(numbers)", "missing = keep")),
+    ],
+)  # fmt: skip
+def test_one_array_from_the_others(
+    target: str, changed: dict[str, np.ndarray], parts: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As columns of a table; what has several axes keeps its shape in the data and in the file."""
+    np.savez(tmp_path / "a.npz", **{**ARRAYS, **changed})
+    text, count = sound(tmp_path, "a.npz", Wish(target))
+    assert [part for part in parts if part not in text] == [] and count is not None and count > 35
+
+
+@pytest.mark.parametrize(
+    ("wish", "changed", "message"),
+    [
+        (Wish("z"), {}, "`z` cannot be predicted: it is no array of numbers"),
+        (Wish("w"), {}, "has no array `w`"),
+        (Wish("grade", as_numbers=False), {}, "the labels of `grade` are not 0, 1"),
+        (Wish("y"), {"y": np.where(COUNTED == 5, np.nan, COUNTED)}, "1 of 60 rows lack `y`"),
+    ],
+)
+def test_what_cannot_be_learnt_of_arrays_is_refused(
+    wish: Wish, changed: dict[str, np.ndarray], message: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "a.npz", **{**ARRAYS, **changed})
+    with pytest.raises(MaiError, match=message):
+        draft(tmp_path / "a.npz", tmp_path, wish)
 
 
 def test_names_that_are_numbers_are_in_their_order_and_named_by_them() -> None:

@@ -76,6 +76,15 @@ const SCENES = {
   async mistakes() {
     const page = await open("#example=mlp");
     const said = { first: await page.textContent("#count") };
+    await write(page, "export f(x: [2]) -> [2] {\n  return tanhh(x)\n}\n");
+    await page.locator("#problems .fix").first().waitFor();
+    said.other = await page.evaluate(() => {
+      const [menu, button] = [document.getElementById("examples"), document.querySelector("#problems .fix")];
+      menu.value = "zoo/vit";
+      menu.dispatchEvent(new Event("change"));
+      button.click(); // Of the text before, which is gone.
+      return document.querySelector(".cm-content").cmTile.view.state.doc.toString().includes("tanhh");
+    });
     await write(page, "export f(x: [2]) -> [2] {\n  y = lineer(x, 2)\n  return tanhh(y)\n}\n");
     await page.locator("#problems .fix").first().waitFor();
     said.marks = await page.locator(".cm-lintRange-error").allTextContents();
@@ -172,8 +181,12 @@ const SCENES = {
     const other = await load(hash);
     const same = (await text(other)) === written;
     const count = await other.textContent("#count");
-    await open(hash.slice(0, 20));
-    return { hash: hash.length, same, count, cut: await page.textContent("#status") };
+    const cut = [];
+    for (const each of [hash.slice(0, 20), "#text=%E2%8"]) {
+      await open(each);
+      cut.push(await page.textContent("#status"));
+    }
+    return { hash: hash.length, same, count, cut };
   },
 
   /** Three widths, dark and light: nothing is wider than the page. */

@@ -122,8 +122,45 @@ def test_columns_of_the_file_that_is_named(folder: Path) -> None:
     assert labels(line + "needs = [age, |])\n", folder)[:3] == ["age", "sex", "lived"]
     assert labels(line + "split = stratified(|))\n", folder)[:4] == ["age", "sex", "lived", "column"]
     assert labels(line + "missing = |)\n", folder)[:3] == ["refuse", "keep", "drop"]
-    assert labels(line + "|)\n", folder)[:2] == ["path", "split"]
+    assert labels(line + "|)\n", folder)[:2] == ["split", "validation"]
     assert labels('data x: [3] from series("ships-2.csv", time = |)\n', folder)[:3] == ["age", "sex", "lived"]
+
+
+@pytest.mark.parametrize(
+    ("call", "first"), [("conv(x, 3, |", "size"), ("x |> conv(3, !", "size"), ("conv(x, out = 3, |", "size")]
+)
+def test_an_argument_that_is_written_is_not_offered_again(tmp_path: Path, call: str, first: str) -> None:
+    view, offset, _ = view_of(
+        f"export f(x: [1, 8, 8]) -> [] {{\n  y = {call})\n}}\n", tmp_path, "!" if "!" in call else "|"
+    )
+    arguments = [item.label for item in completions(view, offset) if item.kind == "argument"]
+    assert arguments[0] == first and not {"x", "out"} & {*arguments}
+
+
+@pytest.mark.parametrize("example", ["moons_flow", "char_gpt", "dit", "papers/routed"])
+def test_a_line_has_its_indent_when_it_is_begun(tmp_path: Path, example: str) -> None:
+    """That of the formatter, whatever the editor has put there, with all after it still to be written."""
+    text = (FOLDER.parent / "examples" / f"{example}.mai").read_text(encoding="utf-8")
+    written = ""
+    for line in text.splitlines():
+        begun = f"{written}\t   {line.lstrip()}"
+        spaces = Desk().put(tmp_path / "a.mai", begun, None).indented(len(begun), "\n")
+        assert not line or (spaces is not None and spaces[1] + line.lstrip() == line)
+        written += f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "indent"),
+    [
+        ("net f(x: [2]) -> [2] {\n|", "\n", 2), ("net f(x: [2]) -> [2] {\n  repeat 3 {\n    h = x # {\n    |}", "}", 2),
+        ("export f(x: [2]) -> [2] {\n  y = x +\n|", "\n", 4), ("train(\n|", "\n", 2), ("train(\n  steps = 3,\n  |)", ")", 0),
+        ("const a = 1\n|", "\n", 0), ("}\n}\n|", "\n", 0), ('import "a\n|', "\n", 0), ("|", "\n", 0), ("net f() {  x }|", "}", None),
+    ],
+)  # fmt: skip
+def test_an_indent_in_a_text_that_is_not_finished(tmp_path: Path, text: str, typed: str, indent: int | None) -> None:
+    view = Desk().put(tmp_path / "a.mai", text.replace("|", ""), None)
+    edit = view.indented(text.index("|"), typed)
+    assert (edit and len(edit[1])) == indent
 
 
 def test_files_that_a_path_may_name(folder: Path) -> None:

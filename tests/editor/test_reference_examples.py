@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mai.compiler.editor.desk import Desk
 from mai.compiler.editor.examples import result_of, results
+from mai.compiler.editor.hover import hover
+from mai.compiler.editor.settings.lines import settings_in
+from mai.compiler.editor.settings.reference import all_settings, explained_setting
 from mai.compiler.elaborate.functions.function_reference import explained, sections
 from mai.spec.diagnostics import MaiError
-from mai.spec.reference import BY_HAND, RESULTS
+from mai.spec.reference import BY_HAND, RESULTS, example_of_setting
 
 
 @pytest.mark.slow
@@ -61,6 +65,18 @@ def test_lines_of_data_fit_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def by_hand() -> list[str]:
     return [line for own in tomllib.loads(BY_HAND.read_text(encoding="utf-8")).values() for line in own.values()]
+
+
+def test_every_setting_has_a_line_that_shows_it() -> None:
+    """And hover, `mai explain` and the page show it; what a model refuses is no setting of it."""
+    settings = {f"{taker}.{name}": example_of_setting(taker, name) for name, _, taker in all_settings()}
+    assert [name for name, line in settings.items() if line is None] == ["any spec with `tokens`.vocab"]
+    assert {name for name, line in settings.items() if line and name not in settings_in(line.code)} == set()
+    assert "for example: train(steps = 2000, optimizer = sgd(lr = 0.1" in (explained_setting("nesterov") or "")
+    text = "train(steps = 10, schedule = linear(final = 0.1)) { minimize 1 }\n"
+    said = hover(Desk().put(Path("a.mai"), text, None), text.index("final"))
+    assert said is not None and "schedule = linear(warmup = 100, final = 0.1)" in said.text
+    assert not {"series.rest", "series.needs", "examples.without"} & {*settings} and "table.rest" in settings
 
 
 def test_the_terminal_shows_them() -> None:

@@ -72,7 +72,7 @@ def test_completion_knows_names_arguments_and_settings(client: LanguageClient, u
         return [item["label"] for item in client.at(uri, "completion", SPEC, part, shift)]
 
     assert {"width", "h", "shift", "softmax", "linear"} <= set(labels("h = relu", 4))
-    assert labels("f(x, scale", 5)[0] == "x" and "scale" in labels("f(x, scale", 5)
+    assert labels("f(x, scale", 5)[0] == "scale"
     assert labels("adamw(lr", 6)[:2] == ["lr", "betas"]
     assert "sgd" in labels("adamw(lr", 0)
     assert "beta" in labels("normal(", 0)
@@ -152,6 +152,21 @@ def test_a_text_is_formatted_as_by_the_command(client: LanguageClient, uri: str,
         other = client.open(tmp_path / name, text)
         edits = client.whole(other, "formatting", options={"tabSize": 2, "insertSpaces": True})
         assert (edits and edits[0]["newText"]) == after
+        client.tell("textDocument/didClose", {"textDocument": {"uri": other}})
+
+
+def test_a_new_line_and_a_bracket_are_indented(client: LanguageClient, tmp_path: Path) -> None:
+    for text, ch, place, new in (
+        ("net f() -> [] {\n", "\n", (0, 0), "  "),
+        ("train(steps = 1) {\r\n\t}", "}", (0, 1), ""),
+    ):
+        other = client.open(tmp_path / "d.mai", text)
+        options = {"ch": ch, "options": {"tabSize": 8, "insertSpaces": False}}
+        (edit,) = client.at_offset(other, "onTypeFormatting", text, len(text), **options)
+        assert edit == {
+            "range": {"start": {"line": 1, "character": place[0]}, "end": {"line": 1, "character": place[1]}},
+            "newText": new,
+        }
         client.tell("textDocument/didClose", {"textDocument": {"uri": other}})
 
 

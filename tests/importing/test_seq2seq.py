@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mai.compiler.importing.importing import import_folder
 from mai.spec.diagnostics import MaiError
 from tests.support.models.compiled_folders import compiled_file, compiled_files
 from tests.support.models.model_folders import SEQ2SEQ, VIT, VOCAB, imported, save
@@ -152,6 +153,9 @@ def test_texts_are_read_and_written(tmp_path: Path) -> None:
     """With a tokenizer: what is read has its special tokens, what is written begins behind the start."""
     save(small("bart"), tmp_path)
     (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A </s>"))
+    (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
+    folder = import_folder(tmp_path, tmp_path / "m.mai")
+    assert folder.asked == "source" and not folder.has_chat
     grow = compiled_file(imported(tmp_path), "generate", tmp_path, word_tokenizer("<s> $A </s>"))
     assert isinstance(grow(source="red fish", count=3), str)
     assert len(grow(source=["red fish", "one"], count=3)) == 2

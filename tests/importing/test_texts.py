@@ -57,7 +57,7 @@ def folder_of(path: Path, name: str = "llama", **changes: object) -> Path:
 def test_files_that_agree(tmp_path: Path) -> None:
     imported = import_folder(folder_of(tmp_path), tmp_path / "m.mai")
     assert imported.notes == ()
-    assert imported.has_chat
+    assert imported.has_chat and imported.asked == "prompt"
     assert imported.is_endless  # Its positions turn, and go on behind those that it was trained on.
     config = json.loads((tmp_path / "config.json").read_text())
     as_wide = {**config, "max_position_embeddings": config["hidden_size"]}  # As Llama 2 of 7 billion parameters is.

@@ -137,6 +137,19 @@ def test_a_column_of_numbers_and_texts_is_read_as_in_a_file(tmp_path: Path) -> N
         write_data(pd.DataFrame({"a": ["x", [1]]}), ["a"], tmp_path)
 
 
+def test_words_that_a_table_keeps_once_are_texts(tmp_path: Path) -> None:
+    """As polars exports its `Categorical` and `Enum`; each part of a table may have its own list of them."""
+    lists = (["u", "v"], ["v", "u"])
+    parts = [
+        pa.DictionaryArray.from_arrays(pa.array([0, None, 1], pa.uint32()), pa.array(each, pa.string_view()))
+        for each in lists
+    ]
+    (path,) = write_data(pa.table({"a": pa.chunked_array(parts)}), ["a"], tmp_path)
+    assert parquet.read_table(path).to_pydict() == {"a": ["u", None, "v", "v", None, "u"]}
+    with pytest.raises(mai.MaiError, match="cannot be kept in a file"):
+        write_data(pa.table({"a": pa.array([(1, 2, 3)], pa.month_day_nano_interval())}), ["a"], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

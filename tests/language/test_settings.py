@@ -266,6 +266,7 @@ def test_every_model_has_its_name_and_is_fixed(models: dict[str, type[Settings]]
         ("steps = 1, split = random(0.2)", 'table("t.csv")', "the source: `table(split = ...)`"),
         ("steps = 1, window = 9", 'table("t.csv")', "the source: `series(window = ...)`"),
         ("steps = 1", 'table("t.csv", batch = 3)', "the train block: `train(batch = ...)`"),
+        ("steps = 1", 'npz("t.npz", validation = 0.2)', "`split = random(0.2)`"),
     ],
 )
 def test_a_setting_of_the_other_call_is_told_where_it_belongs(
@@ -276,5 +277,5 @@ def test_a_setting_of_the_other_call_is_told_where_it_belongs(
         f"data x: [2] from {source}\nnet f(x: [2]) -> [2] {{ return linear(x, 2) }}\n"
         f"train({head}) {{ minimize sum((f(x) - x)^2) }}\n"
     )
-    (refused,) = [d for d in check(path).diagnostics if d.slug == "unknown-setting"]
+    (refused,) = [d for d in check(path).diagnostics if d.slug in ("unknown-setting", "bad-setting")]
     assert belongs in str(refused.help)

@@ -98,3 +98,11 @@ def test_a_loop_over_an_input_is_a_plain_loop(name: str, program: Maker, tmp_pat
             x = np.random.default_rng(length).standard_normal((batch, length, 2)).astype(np.float32) / 3
             expected = np.stack([wanted(np.asarray(example, np.float64)) for example in x])
             np.testing.assert_allclose(np.asarray(model(x=x)), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_loop_may_need_more_rows_of_one_input_than_of_another(program: Maker, tmp_path: Path) -> None:
+    """The first state and a noise for each turn: there is a row of `z` more than turns, whatever its axis is called."""
+    text = "export f(y: [T], z: [S]) -> [] {\n  h = z[0]\n  repeat T shared as t { h = h / 2 + y[t] * z[t + 1] }\n  return h\n}\n"
+    model = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")
+    y, z = np.float32([[1, 2, 3]]), np.float32([[8, 1, 1, 1]])
+    np.testing.assert_allclose(np.asarray(model(y=y, z=z)), [((8 / 2 + 1) / 2 + 2) / 2 + 3])

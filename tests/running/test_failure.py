@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch.distributed as dist
 
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
+from mai.compiler.training.run.processes import among_others
 from mai.runtime.run_folders.summary import summary
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -125,3 +127,18 @@ def test_a_gradient_alone(program: Maker, tmp_path: Path) -> None:
         and "is not finite, while" in diagnostic[0].message
     )
     assert place(diagnostic[1]).startswith("sqrt(sum(z - z)^2)")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (RuntimeError("[/third_party/gloo/gloo/transport/tcp/pair.cc:545] Read error: Connection reset by peer"), True),
+        (dist.DistNetworkError("the client socket has timed out"), True),
+        (RuntimeError("shapes cannot be multiplied"), False),
+    ],
+)
+def test_a_process_that_is_gone_is_told(error: RuntimeError, is_told: bool) -> None:
+    """And no fault of what is not of the others is called theirs."""
+    with pytest.raises(MaiError if is_told else RuntimeError) as caught, among_others():
+        raise error
+    assert caught.value is error or "process-lost" in str(caught.value)

@@ -121,6 +121,7 @@ def test_a_run_goes_on_after_one_of_its_processes_is_killed(program: Maker, tmp_
         os.kill(worker(launcher.pid, 0), signal.SIGKILL)
         _, said = launcher.communicate(timeout=200)
     assert launcher.returncode == 0, said
+    assert "bug of mai" not in said
     steps = [line["step"] for line in _lines(run / "metrics.jsonl")]
     assert steps == list(range(20, 2001, 20))
     one, again = (load_file(folder / WEIGHTS) for folder in (tmp_path / "one", run))

@@ -87,6 +87,10 @@ def test_a_grid_with_seeds(tmp_path: Path) -> None:
     sweep_of_spec.run(points)
     assert len(jobs.ran) == 6 and sum("width=13" in name for name in map(str, sweep_of_spec.failures)) == 2
     assert "width=13,seed=0 FAILED: error[not-finite]: no number" in said
+    assert [*sweep_of_spec.failed()] == [
+        f"2 failed; log.txt of their folders in {sweep_of_spec.folder} has all that each said",
+        "  2: error[not-finite]: no number: width=13,seed=0, width=13,seed=1",
+    ]
     rows = sorted_rows(sweep_of_spec.rows(points), "loss", "min")
     assert [row.settings["width"] for row in rows] == ["16", "4", "13"]
     assert rows[0].mean("loss") == 16.5 and rows[0].deviation("loss") == pytest.approx(math.sqrt(0.5))

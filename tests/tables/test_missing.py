@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.facts import absent_in
 from mai.compiler.data.sources.table import Table
 from mai.compiler.describing.tables import summarise_tables
 from mai.compiler.ir.types import DType, Type
@@ -184,6 +185,35 @@ def test_codes_for_what_is_missing_are_told(code: int, is_code: bool, tmp_path: 
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{code if i % 9 == 5 else i % 7},{i}\n" for i in range(90)))
     notes = " ".join(summarise_tables([tmp_path / "t.csv"]).notes)
     assert (f"or a spec says `absent = {code}`" in notes) == is_code
+
+
+@pytest.mark.parametrize(
+    ("codes", "absent"),
+    [((-9,), "-9"), ((-9, -8, -7), "[-9, -8, -7]"), ((99, 98), "[99, 98]"), ((-2,), None), ((-9, -8, -7, -6, -5, -4), None)],
+)  # fmt: skip
+def test_codes_beside_a_scale_from_0_to_10_are_told(codes: tuple[int, ...], absent: str | None, tmp_path: Path) -> None:
+    rows = (f"{codes[i // 9 % len(codes)] if i % 9 == 5 else i % 11},{i}\n" for i in range(180))
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(rows))
+    notes = " ".join(summarise_tables([tmp_path / "t.csv"]).notes)
+    assert (f"`absent = {absent}`, or of this column alone `absent = code(a, {absent})`" in notes) == (
+        absent is not None
+    )
+    assert ("code for a missing" in notes or "codes for a missing" in notes) == (absent is not None)
+
+
+def test_a_code_of_one_column_is_a_number_in_others(program: Maker, tmp_path: Path) -> None:
+    rows = "n,age,word\n-9,1,-9\n2,-9,b\n3,-8,b\n4,7,a\n-99,5,a\n"
+    said = ", missing = keep, words = word, absent = [-99, code(age, [-9, -8])]"
+    kept = data(program, tmp_path, "n: [], age: [], word: class[4]", said, rows)
+    values = kept.batch(0, 5)
+    order = np.argsort(values["n"])
+    np.testing.assert_array_equal(values["n"][order], [-9, 2, 3, 4, np.nan])
+    np.testing.assert_array_equal(values["age"][order], [1, np.nan, np.nan, 7, 5])
+    assert kept.labels["word"] == ("-9", "a", "b")
+    assert (kept.facts["n"].absent, kept.facts["age"].absent) == (["-99"], ["-99", "-9", "-8"])
+    assert absent_in(kept.facts).of("n") == ("-99",) and set(absent_in(kept.facts).of("age")) == {"-99", "-9", "-8"}
+    with pytest.raises(MaiError, match="ages"):
+        data(program, tmp_path, "n: [], age: []", ", missing = keep, absent = code(ages, -9)", rows)
 
 
 def test_prices_are_no_codes(tmp_path: Path) -> None:

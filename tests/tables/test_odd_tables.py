@@ -328,6 +328,27 @@ def test_words_that_differ_in_capital_letters_alone_are_told(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("yes", "ja", "no", "nein"), "`ja`, `yes`; `nein`, `no`"), (("Y", "N", "1"), "`1`, `Y`"), (("m", "f", "weiblich"), "`f`, `weiblich`"),
+        (("yes", "no"), None), (("y", "n", "u"), None), (("oui", "non"), None), (("1", "0", "true"), "`1`, `true`"),
+    ],
+)  # fmt: skip
+def test_labels_that_are_one_answer_are_told(words: tuple[str, ...], said: str | None, tmp_path: Path) -> None:
+    """By `mai data` and by training alike."""
+    text = "a,b\n" + "".join(f"{words[i % len(words)]},{i}\n" for i in range(60))
+    note = (
+        f"`a` has {len(words)} labels, of which some seem to say the same: {said}: write what is one label in one way"
+    )
+    fields = {"a": Type(DType.INT, classes=len(words))}
+    notes = summary_of(tmp_path / "t.csv", text).notes, read(tmp_path / "t.csv", text, fields, words="a").notes
+    for each in notes:
+        assert (note in " ".join(each)) == (said is not None) and ("seem to say" in " ".join(each)) == (
+            said is not None
+        )
+
+
 def test_labels_that_say_that_there_is_no_value_are_told(tmp_path: Path) -> None:
     """`none` may be one, as of a house without a garage; what a file knows as a label is one."""
     text = "a\n" + "n.a.\nnone\nred\n" * 10

@@ -29,6 +29,8 @@ export same(a: []) -> [] { return a }
     [
         (("45 %", "0.62"), "numbers of two units: `45 %` in {} 1 has a percent sign, `0.62` in {} 2 has none"),
         (("0.62", "45%"), "numbers of two units: `45%` in {} 2 has a percent sign, `0.62` in {} 1 has none"),
+        (("$45", "62", "7 €"), "amounts of several currencies: `$45` in {} 1 and `7 €` in {} 3"),
+        (("$45", "62", "7 $"), None),
         (("45 %", "0", "-", "0.0"), None),
         (("0.62", "0.45"), None),
     ],
@@ -48,7 +50,7 @@ def test_a_column_has_one_unit(cells: tuple[str, ...], both: str | None, tmp_pat
         with pytest.raises(MaiError) as caught:
             read()
         assert both.format(f"{path}, row", f"{path}, row") in caught.value.diagnostics[0].message
-        assert "a percent sign, or none" in str(caught.value.diagnostics[0].help)
+        assert ("amounts of one" if "$" in both else "a percent sign, or none") in str(caught.value.diagnostics[0].help)
 
 
 @pytest.mark.parametrize(

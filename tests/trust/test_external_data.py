@@ -75,6 +75,14 @@ def test_the_numbers_are_those_of_one_file(paths: tuple[Path, Path]) -> None:
     assert beside.manifest.data is not None and inside.manifest.data is None and not data_of(paths[1]).exists()
 
 
+def test_small_weights_stay_inside(tmp_path: Path) -> None:
+    program = check_text(Path("spec.mai"), "export f(x: [2]) -> [2] { return 2 * x }\n").program
+    assert program is not None
+    exported = export(program, "f", Trained({}), tmp_path, CompileOptions(external_data=True, verify=False))
+    assert exported.notes == ("`--external-data` changed nothing: none of the weights is large enough",)
+    assert [*tmp_path.iterdir()] == [exported.path]
+
+
 def test_other_readers_find_the_weights_at_places_that_can_be_mapped(paths: tuple[Path, Path]) -> None:
     model = onnx.load(paths[0], load_external_data=False)
     tensors = [t for t in tensors_of(model.graph) if uses_external_data(t)]

@@ -11,7 +11,6 @@ import numpy as np
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.array_headers import name_of
 from mai.compiler.data.rows import Column, FileRows, Rows, Words, join
-from mai.compiler.ir.types import Type
 from mai.runtime import files
 from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics import MaiError
@@ -34,7 +33,7 @@ INSTEAD = {
 }
 
 
-def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None, key: str | None = None) -> dict[str, Column]:
+def read_arrays(paths: Sequence[Path], fields: Collection[str] | None, key: str | None = None) -> dict[str, Column]:
     """The arrays of files by name, each [n, ...], n being one number for all: of numbers, or of words. Others beside the fields and the `key` of a split are not looked at.
 
     A plain file has the name of a field, perhaps with a number behind it, `x-0.npy`, `x-1.npy`: then it is a part of it. One alone is
@@ -76,7 +75,13 @@ def _archive(path: Path, needed: Collection[str] | None) -> dict[str, Column]:
             raise ValueError("it holds one array, without a name")
     except files.UNREADABLE as error:
         raise bad(f"{path} is not a numpy .npz file of plain arrays: {error}") from error
-    return {name: _column(path, name, array) for name, array in arrays.items()}
+    wanted = {n: a for n, a in arrays.items() if needed is None or n in needed or _is_column(a)}
+    return {name: _column(path, name, array) for name, array in wanted.items()}
+
+
+def _is_column(array: object) -> bool:
+    """Whether an array can be one of the examples'. Others, beside what a spec reads, are passed over."""
+    return isinstance(array, np.ndarray) and array.dtype.kind in NUMBERS + WORDS and array.ndim > 0
 
 
 def _column(path: Path, name: str, array: object) -> Column:

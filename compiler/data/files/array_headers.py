@@ -8,14 +8,13 @@ import struct
 import zipfile
 import zlib
 from ast import literal_eval
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from mai.compiler.ir.types import Type
-
 MAGIC = b"\x93NUMPY"
 FLOATS = {"f2": "e", "f4": "f", "f8": "d"}  # The letters of `struct` for numpy's kinds.
+COLUMNS = "biufUS"  # Of numbers and words.
 LARGEST = 10_000  # Bytes of a header, as numpy has it: it is evaluated.
 UNREADABLE = (
     OSError, ValueError, SyntaxError, RuntimeError, MemoryError, OverflowError, struct.error, zipfile.BadZipFile, zlib.error,
@@ -29,6 +28,15 @@ def shapes_of(paths: Sequence[Path]) -> Shapes | None:
         return {name: _shape(file) for name, file in _opened(paths)}
     except UNREADABLE:
         return None
+
+
+def names_of_columns(path: Path) -> list[str]:
+    """The arrays of an archive that have one number or word for each example; none where a header cannot be read."""
+    try:
+        headers = {name: _header(file) for name, file in _opened([path])} if path.suffix != ".npy" else {}
+    except UNREADABLE:
+        return []
+    return [name for name, (shape, kind) in headers.items() if len(shape) == 1 and kind[1:2] in COLUMNS]
 
 
 def has_unfinite(paths: Sequence[Path], names: Collection[str]) -> bool:
@@ -53,7 +61,7 @@ def _opened(paths: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
                     yield member.removesuffix(".npy"), opened
 
 
-def name_of(path: Path, fields: Mapping[str, Type] | None, alone: bool) -> str:
+def name_of(path: Path, fields: Collection[str] | None, alone: bool) -> str:
     """The field that a plain file holds: the one that there is, or what the file is called, perhaps with a number behind it."""
     if fields is not None and alone and len(fields) == 1:
         return next(iter(fields))

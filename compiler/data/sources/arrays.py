@@ -65,6 +65,8 @@ class Arrays(RowSource):
             return []
 
     def rows(self, wanted: Wanted) -> Finite:
+        import numpy as np
+
         from mai.compiler.data.files.array_files import read_arrays
         from mai.compiler.data.files.array_gaps import refuse_infinite
 
@@ -79,7 +81,9 @@ class Arrays(RowSource):
             return _without_gaps(arrays, asked, key)
         if self.missing == "keep":
             refuse_infinite(asked)
-        return Finite(arrays, key=None if key is None else arrays[key], has_gaps=self.missing == "keep")
+        count = next(iter(arrays.values())).shape[0]
+        split, places = None if key is None else arrays[key], Places(np.arange(count))
+        return Finite(arrays, key=split, has_gaps=self.missing == "keep", places=places)
 
 
 def _without_gaps(arrays: Mapping[str, Array], asked: Mapping[str, Array], key: str | None) -> Finite:

@@ -44,6 +44,7 @@ class Examples(Table):
 
     name: ClassVar[str] = "examples"
     suffixes: ClassVar[tuple[str, ...]] = ()
+    refused: ClassVar[Mapping[str, str]] = dict.fromkeys(("rest", "without"), "name the columns beside the texts")
     tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
     text: str | None = None
     messages: str | None = None
@@ -51,8 +52,6 @@ class Examples(Table):
     longer: Literal["refuse", "cut", "drop"] = "refuse"
 
     def misfit(self) -> str | None:
-        if self.rest is not None:
-            return "takes no `rest`: name the columns beside the texts"
         if self.text is not None and not self._template:
             return 'needs columns in its `text`: `"{question}\\n{answer}"`'
         if self.messages is not None and self.chat is None:

@@ -34,6 +34,10 @@ class Series(Table):
 
     name: ClassVar[str] = "series"
     suffixes: ClassVar[tuple[str, ...]] = ()  # A table's name does not say that its rows are in the order of time.
+    refused: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("rest", "without"), "name the columns whose windows are read"),
+        "needs": "a row that is left out would break a window; `missing = drop` leaves out the windows with gaps",
+    }
     window: int = setting(ge=1)
     horizon: int = setting(default=1, ge=0)
     stride: int = setting(default=1, ge=1)
@@ -41,10 +45,6 @@ class Series(Table):
     group: str | None = None
 
     def misfit(self) -> str | None:
-        if self.rest is not None:
-            return "takes no `rest`: name the columns whose windows are read"
-        if self.needs:
-            return "takes no `needs`: a row that is left out would break a window; `missing = drop` leaves out the windows with gaps"
         if self.split is not None and any(self.split.shares) and not isinstance(self.split, (TimeSplit, GroupSplit)):
             return f"overlaps: windows that `{self.split.name}` holds out share rows with others; write `by_time` or `by_group`"
         if isinstance(self.split, TimeSplit) and self.split.column != self.time:
@@ -76,7 +76,8 @@ class Series(Table):
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """A field has as many rows as the window, or the horizon, or one value."""
-        check_fields_named(listed(self.words), {*map(column_of, fields), *listed(self.group or ())})
+        columns = {*map(column_of, fields), *listed(self.group or ())}
+        check_fields_named((*listed(self.words), *(name for name, _ in self.absent_values.columns)), columns)
         for name, type_ in fields.items():
             is_next = name.startswith(NEXT)
             length, what = (self.horizon, "horizon") if is_next else (self.window, "window")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad, check_fields_named, check_label_count, check_there, group_columns
@@ -14,11 +14,12 @@ from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.places import Places
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
-from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.dialect import Absent, Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table, kind_of
 from mai.compiler.data.tables.rest import rest_of
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError, Word
+from mai.spec.settings import Choice, Settings
 
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
@@ -32,12 +33,23 @@ OF_KINDS = {
 SMALL = 1 << 22  # Bytes of a file that `mai check` reads, where its first cells are no plain values.
 
 
+class Code(Settings):
+    """Numbers or words of one column that say that there is no value: `code(pain, -9)`, `code(pain, [98, 99])`."""
+
+    name: ClassVar[str] = "code"
+    column: str
+    values: str | int | float | tuple[str | int | float, ...]
+
+
+CODES: dict[str, type[Code]] = {Code.name: Code}
+
+
 class Table(RowSource):
     """Columns by field name, `y`, or `x0`, `x1`, ... for a vector `x`, of csv, tsv, parquet, feather or jsonl files, packed or not, or of a `sheet` of spreadsheets.
 
     What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
     are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names; rows that lack one of the
-    fields `needs` are left out then, too; what is `absent` says, besides an empty cell, that there is no value. Fields in `words` are of names, also where these look like numbers. Dates are days
+    fields `needs` are left out then, too; what is `absent` says, besides an empty cell, that there is no value, `code(pain, -9)` of one column. Fields in `words` are of names, also where these look like numbers. Dates are days
     since 1970; `dates` says whether day or month is first in `03/04/2024`.
     The field `rest` is a vector of all columns that no other field takes, but for those in `without`.
     """
@@ -51,7 +63,9 @@ class Table(RowSource):
     sheet: str | None = None
     missing: Literal["refuse", "keep", "drop"] = "refuse"
     dates: Literal["day_first", "month_first"] | None = None
-    absent: str | int | float | tuple[str | int | float, ...] = ()
+    absent: Annotated[
+        str | int | float | Code | tuple[str | int | float | Code, ...], Choice(CODES, or_text=True, many=True)
+    ] = ()
     needs: str | tuple[str, ...] = ()
     words: str | tuple[str, ...] = ()
     rest: str | None = None
@@ -81,6 +95,7 @@ class Table(RowSource):
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         check_fields_named((*listed(self.needs), *listed(self.words)), fields)
+        check_fields_named([name for name, _ in self.absent_values.columns], fields)
         if self.rest is not None:
             type_ = fields.get(self.rest)
             if type_ is None:
@@ -246,7 +261,17 @@ class Table(RowSource):
         )
 
     @property
-    def absent_values(self) -> tuple[str, ...]:
+    def absent_values(self) -> Absent:
         """What says that there is no value, as it is written."""
-        values = self.absent if isinstance(self.absent, tuple) else (self.absent,)
-        return tuple(each if isinstance(each, str) else f"{each:.15g}" for each in values)
+        every, codes = list[str | int | float](), list[tuple[str, tuple[str, ...]]]()
+        for each in self.absent if isinstance(self.absent, tuple) else (self.absent,):
+            if isinstance(each, Code):
+                codes.append((each.column, _written(each.values if isinstance(each.values, tuple) else (each.values,))))
+            else:
+                every.append(each)
+        return Absent(_written(every), tuple(codes))
+
+
+def _written(values: Sequence[str | int | float]) -> tuple[str, ...]:
+    """Words and numbers as texts."""
+    return tuple(each if isinstance(each, str) else f"{each:.15g}" for each in values)

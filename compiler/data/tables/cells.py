@@ -22,7 +22,7 @@ from mai.compiler.data.files.arrow_types import (
 )
 from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, notes_of_dates, ways_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, Dressed, is_word, number_of
-from mai.compiler.data.tables.signs import PercentSigns
+from mai.compiler.data.tables.signs import UnitSigns
 from mai.compiler.data.totals import LastOfColumn, Rounding
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import LACKING, MISSING, notes_of_lacking
@@ -56,7 +56,7 @@ class Column:
         self.in_utc: bool | None = None
         self.dressed, self.code = Dressed(), ""
         self._rounding = Rounding()
-        self.kinds, self.percents = DatesOrNumbers(name), PercentSigns(name)
+        self.kinds, self.percents = DatesOrNumbers(name), UnitSigns(name)
         self.names, self.lacking_words = dict[str, int](), dict[str, None]()
         self.are_words: bool | None = None
         self.missing, self.row, self.last = 0, 0, LastOfColumn()
@@ -67,7 +67,11 @@ class Column:
 
     def start(self, table: TableFile) -> None:
         """Go on with the first row of another file."""
-        self._path, self._decimal, self._absent = str(table.path), table.dialect.decimal, table.dialect.absent
+        self._path, self._decimal, self._absent = (
+            str(table.path),
+            table.dialect.decimal,
+            table.dialect.absent.of(self.field),
+        )
         self.kinds.order = table.dialect.order
         self.missing, self.row, self._seen = 0, 0, {}
         self.last = LastOfColumn()

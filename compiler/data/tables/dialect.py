@@ -36,6 +36,21 @@ TWO_BYTES = re.compile(rb"[\xc3-\xc5][\x80-\xbf]")
 
 
 @record
+class Absent:
+    """What says, besides an empty cell, that there is no value, as it is written: in all columns, and in some more, by what a spec calls them."""
+
+    everywhere: tuple[str, ...] = ()
+    columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def of(self, column: str) -> tuple[str, ...]:
+        """What says so in a column."""
+        return (*self.everywhere, *(value for name, values in self.columns if name == column for value in values))
+
+
+NOTHING = Absent()
+
+
+@record
 class Dialect:
     """`encoding` is a codec's name; `separator` stands between values, `decimal` before the decimals of a number.
 
@@ -57,7 +72,7 @@ class Dialect:
     below: int = 0
     units: tuple[str, ...] = ()
     sheet: str = ""
-    absent: tuple[str, ...] = ()
+    absent: Absent = NOTHING
     order: DateOrder | None = None
 
     @property
@@ -81,7 +96,7 @@ class Stated:
     decimal: Decimal | None = None
     likely: Decimal | None = None
     sheet: str | None = None
-    absent: tuple[str, ...] = ()
+    absent: Absent = NOTHING
     order: DateOrder | None = None
 
 

@@ -70,9 +70,11 @@ def has_odd_cells(path: Path, stated: Stated, are_real: Mapping[str, bool], gaps
 
 def _first_rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[dict[str, object]]:
     """The first rows of a file, by what a spec calls their columns: these, or all of them where none is named."""
-    absent = {way for each in stated.absent for way in ways_to_write(each)}
+    absent = dict[str, set[str]]()
     for row in _rows(path, stated, columns):
-        yield {name: None if absent and _as_cell(value) in absent else value for name, value in row.items()}
+        for name in row.keys() - absent.keys():
+            absent[name] = {way for each in stated.absent.of(name) for way in ways_to_write(each)}
+        yield {name: None if absent[name] and _as_cell(value) in absent[name] else value for name, value in row.items()}
 
 
 def _rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[dict[str, object]]:

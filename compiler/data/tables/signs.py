@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,13 +13,14 @@ import pyarrow.compute as pc
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.arrow_types import is_text
 from mai.compiler.data.tables.dialect import Dialect
-from mai.compiler.data.tables.numerals import OTHER, PATTERNS, PERCENT, SHOWN_AS, Decimal
+from mai.compiler.data.tables.numerals import MONEY, OTHER, PATTERNS, PERCENT, SHOWN_AS, Decimal
 
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
 
 WITHOUT = f"^[^{PERCENT}]*[1-9][^{PERCENT}]*$"  # A number that is not 0, which is the same in percents.
 FEW = 64  # Rows that are looked at before all of them.
+ONE_MONEY = "a number says nothing of its currency: write amounts of one, or of each in a column of its own"
 ONE_WAY = f"write all of them with a percent sign, or none; {SHOWN_AS}"
 
 
@@ -62,13 +64,14 @@ def common_sign(tables: Sequence[TableFile]) -> Decimal | None:
     return signs.pop() if len(signs) == 1 else None
 
 
-class PercentSigns:
-    """Whether the numbers of a column stand with a percent sign or without: not some of each, but for 0."""
+class UnitSigns:
+    """Whether the numbers of a column stand with a percent sign or without: not some of each, but for 0; and their signs of money: not several."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._where = {True: "", False: ""}
         self._cells = {True: "", False: ""}
+        self._money: dict[str, str] = {}
 
     @property
     def example(self) -> str:
@@ -77,7 +80,9 @@ class PercentSigns:
 
     @property
     def both(self) -> str | None:
-        """The first cells with the sign and without, and where they stand, in words; None where there are not both."""
+        """The first cells of two units, and where they stand, in words; None where all are of one."""
+        if len(self._money) > 1:
+            return f"amounts of several currencies: {' and '.join(islice(self._money.values(), 2))}"
         if not all(self._cells.values()):
             return None
         signed, bare = (f"`{cell}` in {self._where[has_sign]}" for has_sign, cell in self._cells.items())
@@ -90,12 +95,21 @@ class PercentSigns:
             place = -1 if is_known else _first(find, cells)
             if place >= 0:
                 self._cells[has_sign], self._where[has_sign] = str(cells[place]), where(place)
+        for sign in () if are_plain else MONEY:
+            place = -1 if sign in self._money else pc.index(pc.match_substring(cells, sign), True).as_py()
+            if place >= 0:
+                self._money[sign] = f"`{cells[place]}` in {where(place)}"
 
     def take_one_way(self, cells: pa.Array, where: Callable[[int], str], are_plain: bool) -> None:
-        """The same. Raises `MaiError` where there are numbers with the sign and without."""
+        """The same. Raises `MaiError` where there are numbers of two units."""
         self.take(cells, where, are_plain)
         if self.both is not None:
-            raise bad(f"column `{self._name}` has {self.both}", help=ONE_WAY)
+            raise bad(f"column `{self._name}` has {self.both}", help=self.help)
+
+    @property
+    def help(self) -> str:
+        """What to do where numbers are of two units."""
+        return ONE_MONEY if len(self._money) > 1 else ONE_WAY
 
 
 def _first(find: Callable[[pa.Array], pa.Array], cells: pa.Array) -> int:

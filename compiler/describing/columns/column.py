@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from mai.compiler.data.files.arrow_types import decoded, is_image, is_list, is_text, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, like_durations, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
-from mai.compiler.data.tables.signs import PercentSigns
+from mai.compiler.data.tables.signs import UnitSigns
 from mai.compiler.data.totals import is_total
 from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.columns.turns import Turns, are_messages
@@ -45,7 +45,7 @@ class ColumnSummary:
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
     Numbers each of which is larger than the one before `are_rising`. The `lacking` words say that there is no value. The first number that is
-    not finite stands in the `row_of_infinite`. Of conversations, `turns` says more. Where some numbers have a percent sign and others none, these are of `two_units`.
+    not finite stands in the `row_of_infinite`. Of conversations, `turns` says more. Where some numbers have a percent sign and others none, or several have signs of different money, what is wrong with them is said in `two_units`.
     """
 
     name: str
@@ -132,7 +132,7 @@ class ColumnReader:
         # Texts that are words beside words, and no finite number beside numbers.
         self.infinite: Counter[str] = Counter()
         self.words, self.letters, self.spaces, self.dates = 0, 0, 0, Numbers()
-        self.percents = PercentSigns(name)
+        self.percents = UnitSigns(name)
         self.in_utc, self.seeming_dates, self.durations = False, Sightings(), Sightings()
         self.with_other_sign = Sightings()
         self.units: dict[str, Sightings] = {}
@@ -196,7 +196,7 @@ class ColumnReader:
             tuple(gaps) if kind == "word" else (),
             self.row_of_infinite or None,
             self.turns,
-            self.percents.both if kind in ("number", "whole") else None,
+            f"{self.percents.both}: {self.percents.help}" if kind in ("number", "whole") and self.percents.both else None,
         )  # fmt: skip
 
     def _gaps_and_words(self, are_words: bool) -> tuple[Counter[str], Counter[str]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from mai.compiler.describing.columns.column import FEW_ROWS, ColumnSummary
@@ -27,13 +29,10 @@ STEP = 10  # The mean step of numbers that go on with the rows.
 RANGES = {SPREADSHEET: (20_000, 60_000), SECONDS: (1e8, 4e9), MILLISECONDS: (1e11, 4e12)}  # Of dates, in each way.
 CODES = frozenset((-1, -9, -99, -999, -9_999, -99_999, -999_999))
 CODES_ABOVE = frozenset((99, 999, 9_999, 99_999, 999_999))
+MOST_CODES = 4  # One beside the other: -9, -8 and -7 say why there is no answer.
 ABOVE = 3  # Times the reach of the others a code lies above them.
 CODED = 0.01  # The share of the rows that have it, of which a code is more.
-FAR, NEAREST, OFTEN = (
-    -99,
-    10,
-    3,
-)  # A code that is far from all positive numbers; one next to them is more frequent than the nearest ones.
+NEAREST, OFTEN = 10, 3  # A code next to positive numbers is more frequent than the nearest ones.
 LEAVE_OUT = "a cell without a value is empty"
 HELP = "write them as 2024-03-14, with a time or not"
 
@@ -104,12 +103,32 @@ def code_for_missing(column: ColumnSummary) -> str | None:
     if column.kind not in ("whole", "number") or numbers is None or numbers.count < FEW_ROWS:
         return None
     for code in [numbers.low] * (numbers.low in CODES) + [numbers.high] * (numbers.high in CODES_ABOVE):
-        others = numbers.sample[numbers.sample != code]
+        codes = _codes_beside(code, numbers.sample)
+        others = numbers.sample[~np.isin(numbers.sample, codes)]
         coded = 1 - len(others) / len(numbers.sample)
-        if len(others) and coded > CODED and _is_apart(code, others, coded * len(numbers.sample)):
-            share = f"{code:.0f}, in {100 * coded:.2g} % of its rows"
-            return f"{share}, looks like a code for a missing value: {LEAVE_OUT}, or a spec says `absent = {code:.0f}`"
+        if len(others) and coded > CODED and _is_apart(codes[-1], others, coded * len(numbers.sample)):
+            return _said_of_codes(column.name, codes, coded)
     return None
+
+
+def _codes_beside(code: float, sample: Array) -> list[float]:
+    """A code, and those that follow it towards the other numbers with no gap: -9, -8 and -7, or 99 and 98."""
+    step = -1 if code > 0 else 1
+    codes = [code]
+    while code < -1 or code > 0:
+        code += step
+        if code == 0 or len(codes) == MOST_CODES or not (sample == code).any():
+            break
+        codes.append(code)
+    return codes
+
+
+def _said_of_codes(name: str, codes: Sequence[float], coded: float) -> str:
+    written = [f"{code:.0f}" for code in codes]
+    list_, several = ", ".join(written), len(codes) > 1
+    what = f"{list_}, in {100 * coded:.2g} % of its rows, {'look like codes' if several else 'looks like a code'} for a missing value"
+    all_ = f"[{list_}]" if several else list_
+    return f"{what}: {LEAVE_OUT}, or a spec says `absent = {all_}`, or of this column alone `absent = code({name}, {all_})`"
 
 
 def _is_apart(code: float, others: Array, count: float) -> bool:
@@ -122,7 +141,7 @@ def _is_apart(code: float, others: Array, count: float) -> bool:
     if low < 0:
         return False
     near = [int((others == low + step).sum()) for step in range(NEAREST)]
-    return code <= FAR or (high - low > NEAREST and count > OFTEN * max(near))
+    return code < -1 or (high - low > NEAREST and count > OFTEN * max(near))
 
 
 def _date(days: float) -> str:

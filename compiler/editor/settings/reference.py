@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mai.compiler.editor.settings.meanings import CLAIM_SETTINGS, SOLVER_OPTIONS, TRAIN, meaning
-from mai.compiler.editor.settings.words import setting_text
+from mai.compiler.editor.settings.words import option_text, setting_text
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
-from mai.compiler.solvers import DEFAULTS, SOLVERS
+from mai.compiler.solvers import SOLVERS
 from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, TrainSettings
-from mai.spec.settings import Settings, fields
+from mai.spec.reference import example_of_setting
+from mai.spec.settings import Settings, taken
 
 HEAD = """# Settings
 
@@ -39,28 +40,34 @@ def listing() -> str:
 def explained_setting(name: str) -> str | None:
     """What a setting is, once for all that take it in the same way; None where nothing has a setting of the name."""
     takers: dict[str, list[str]] = defaultdict(list)
-    for setting, said, taker in _all_settings():
+    for setting, said, taker in all_settings():
         if setting == name:
             takers[said].append(taker)
-    return "\n\n".join(f"{said} (a setting of {', '.join(of)})" for said, of in takers.items()) or None
+    return "\n\n".join(_explained(name, said, of) for said, of in takers.items()) or None
+
+
+def _explained(name: str, said: str, takers: Sequence[str]) -> str:
+    example = example_of_setting(takers[0], name)
+    shown = f"\n  for example: {example.line}" if example is not None else ""
+    return f"{said} (a setting of {', '.join(takers)}){shown}"
 
 
 def setting_names() -> set[str]:
     """The names of all settings."""
-    return {name for name, _, _ in _all_settings()}
+    return {name for name, _, _ in all_settings()}
 
 
-def _all_settings() -> Iterator[tuple[str, str, str]]:
+def all_settings() -> Iterator[tuple[str, str, str]]:
     """Each setting: its name, what is said of it, and what takes it."""
     models: dict[str, type[Settings]] = {TRAIN: TrainSettings}
     for _, more in (SETTINGS | MORE).values():
         models |= more
     for taker, model in models.items():
-        for name, own in fields(model).items():
+        for name, own in taken(model).items():
             yield name, f"{setting_text(name, own)}\n  {meaning(model, name)}", taker
     for option, meant in SOLVER_OPTIONS.items():
-        form = f"{option} = {DEFAULTS[option]:g}" if option in DEFAULTS else option
-        yield option, f"{form}\n  {meant}", ", ".join(n for n, solver in SOLVERS.items() if option in solver.options)
+        for taker in (solver for solver, own in SOLVERS.items() if option in own.options):
+            yield option, f"{option_text(option)}\n  {meant}", taker
     for name, meant in CLAIM_SETTINGS.items():
         yield name, f"{name}\n  {meant}", "claim"
     yield (
@@ -80,7 +87,15 @@ def _model(name: str, model: type[Settings]) -> str:
 
 
 def _settings(model: type[Settings]) -> list[str]:
-    return [f"- `{setting_text(name, own)}`  \n  {meaning(model, name)}" for name, own in fields(model).items()]
+    return [
+        f"- `{setting_text(name, own)}`  \n  {meaning(model, name)}{_shown(model.name or TRAIN, name)}"
+        for name, own in taken(model).items()
+    ]
+
+
+def _shown(taker: str, name: str) -> str:
+    example = example_of_setting(taker, name)
+    return f" For example, {example.markdown}." if example is not None else ""
 
 
 def _solvers() -> list[str]:
@@ -89,10 +104,11 @@ def _solvers() -> list[str]:
     for name, solver in SOLVERS.items():
         with_options.setdefault(tuple(solver.options), []).append(f"`{name}`")
     lines = [
-        f"- {', '.join(names)}: {', '.join(f'`{o} = {DEFAULTS[o]:g}`' if o in DEFAULTS else f'`{o}`' for o in options)}"
+        f"- {', '.join(names)}: {', '.join(f'`{option_text(option)}`' for option in options)}"
         for options, names in with_options.items()
     ]
-    says = [f"- `{option}`: {meant}" for option, meant in SOLVER_OPTIONS.items()]
+    takers = {option: name for name, solver in reversed(SOLVERS.items()) for option in solver.options}
+    says = [f"- `{option}`: {meant}{_shown(takers[option], option)}" for option, meant in SOLVER_OPTIONS.items()]
     head = "`integrate s in 0..1 using dopri5(rtol = 1e-5) { ... }`.\n"
     return ["## Solvers\n", head, *lines, "", *says, ""]
 
@@ -101,6 +117,6 @@ def _claims() -> list[str]:
     return [
         "## Claims\n",
         "`claim name(count = 500) { ... }`.\n",
-        *(f"- `{n}`: {s}" for n, s in CLAIM_SETTINGS.items()),
+        *(f"- `{n}`: {s}{_shown('claim', n)}" for n, s in CLAIM_SETTINGS.items()),
         "",
     ]

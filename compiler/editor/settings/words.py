@@ -10,20 +10,21 @@ from typing import Literal, get_args, get_origin
 from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.settings.meanings import CLAIM_SETTINGS, SOLVER_OPTIONS, TRAIN, meaning
 from mai.compiler.editor.view import View, prelude_symbols
-from mai.compiler.elaborate.functions.function_reference import SETTINGS
+from mai.compiler.elaborate.functions.function_reference import SETTINGS, written_default
 from mai.compiler.elaborate.functions.registered import listed
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, TrainSettings
 from mai.spec import ast
 from mai.spec.record import record
-from mai.spec.settings import NEEDED, Field, Settings, choices, fields
-from mai.spec.settings import shown as shown_value
+from mai.spec.reference import example_of_setting
+from mai.spec.settings import NEEDED, Field, Settings, choices, fields, taken
 from mai.spec.source import Span
 
 _WITH_PARAMETERS = ("layer", "net", "export")
 _OPEN = re.compile(r'#[^\n]*|"[^"\n]*"?|[()\[\]{}]|,')
 _CALLEE = re.compile(r"(?:^(train|claim|layer|net|export)[ \t]+)?(\w+)[ \t]*\Z", re.MULTILINE)
 _VALUE_OF = re.compile(r"(\w+)\s*=\s*\Z")
+ARGUMENT = re.compile(r"(\w+)\s*=(?!=)")  # One that is given by its name.
 _NAMED = re.compile(r"(\w+)\s*=(?!=)\s*(\w*)")  # `split = all`
 
 
@@ -92,11 +93,11 @@ def arguments_of(call: Open, sight: Mapping[str, Symbol]) -> dict[str, str]:
         return {p.name.id: " ".join(p.span.text.split()) for p in symbol.node.parameters}
     model, name = model_of(call), call.name
     if model is not None:
-        return {setting: setting_text(setting, own) for setting, own in fields(model).items()}
+        return {setting: setting_text(setting, own) for setting, own in taken(model).items()}
     if name == "claim":
         return {setting: setting for setting in CLAIM_SETTINGS}
     if name in SOLVERS:
-        return {o: f"{o} = {DEFAULTS[o]:g}" if o in DEFAULTS else o for o in SOLVERS[name].options}
+        return {option: option_text(option) for option in SOLVERS[name].options}
     form = listed()[name].form if name in listed() else ""
     inner = form.partition("(")[2].rpartition(")")[0]
     return {
@@ -130,13 +131,18 @@ def setting_text(name: str, own: Field) -> str:
     return f"{name}: {_kind(own.kind)}{default}" + (f"  ({bounds})" if bounds else "")
 
 
+def option_text(option: str) -> str:
+    """An option of a solver with its default."""
+    return f"{option} = {written_default(DEFAULTS[option])}" if option in DEFAULTS else option
+
+
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
 def _default(value: object) -> str:
     if value is None:
         return "none"
-    return f"{value.name or type(value).__name__.lower()}()" if isinstance(value, Settings) else shown_value(value)
+    return f"{value.name or type(value).__name__.lower()}()" if isinstance(value, Settings) else written_default(value)
 
 
 def _kind(kind: object) -> str:
@@ -186,7 +192,11 @@ def words_of(own: Field) -> list[str]:
 def _said_of(call: Open, name: str, sight: Mapping[str, Symbol]) -> str | None:
     """What is said of an argument of a call by its name; None where it takes none that is called so."""
     forms = arguments_of(call, sight)
-    return f"```mai\n{forms[name]}\n```\n\n{meaning_of(call, name, sight)}" if name in forms else None
+    if name not in forms:
+        return None
+    example = example_of_setting(call.name, name) if _called(call, sight) is None else None
+    shown = f"\n\nFor example:\n\n```mai\n{example.code}\n```" if example is not None else ""
+    return f"```mai\n{forms[name]}\n```\n\n{meaning_of(call, name, sight)}{shown}"
 
 
 def _line(text: str, offset: int) -> tuple[int, str]:

@@ -23,6 +23,7 @@ from mai.spec.record import record
 from mai.spec.source import Span
 
 MAX_EDITS = 4
+METRICS = "prelude/metrics.mai"  # Whose parameters have the examples as an axis.
 SCALARS = {"int": DType.INT, "token": DType.INT, "real": DType.REAL, "bool": DType.BOOL}
 
 
@@ -306,6 +307,10 @@ def _declared(parameter: ast.Parameter, span: Span) -> list[Label]:
 def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Value) -> Help:
     """What to write where a parameter has one axis too many at the front, most likely the batch."""
     inner = dims[1:]
+    if parameter.span.source.in_prelude and parameter.span.source.path == METRICS:
+        return (
+            "it is a metric of many examples, which `across` makes an axis: `report auc(across(score(x)), across(y))`"
+        )
     if parameter.span.source.in_prelude:
         is_number = len(dims) == 1 and not value.type.rank
         return "in brackets a number is a vector of one number: `[x]`" if is_number else None

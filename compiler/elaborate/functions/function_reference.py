@@ -18,7 +18,7 @@ from mai.compiler.training.samples import SAMPLES
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import is_public, prelude_parts, prelude_sources
 from mai.spec.reference import Example, examples_of_reference
-from mai.spec.settings import NEEDED, Settings, fields
+from mai.spec.settings import NEEDED, Settings, taken
 from mai.spec.words import WORDS
 
 HEAD = """# Functions and layers
@@ -65,7 +65,11 @@ OPERATORS = {
     "x |> f |> g(a)": "g(f(x), a)",
 }
 SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
-    "Data sources": ("`data x: [2] from moons()`.", SOURCES),
+    "Data sources": (
+        "`data x: [2] from moons()`. Of files `validation` and `test` name others, and `split` is one as `random(0.2)`; "
+        "[settings](settings.md) lists what each takes.",
+        SOURCES,
+    ),
     "Optimizers": ("`train(optimizer = adamw(lr = 1e-3), ...)`.", OPTIMIZERS),
     "Schedules": (
         "`train(schedule = cosine(warmup = 100), ...)`: up over `warmup` steps, then as it says; `final` is a share of the rate.",
@@ -180,7 +184,7 @@ def _with_numbers(form: str) -> str:
 
 
 def _solver(solver: Solver) -> Entry:
-    options = (f"{name} = {_value(DEFAULTS[name])}" if name in DEFAULTS else name for name in solver.options)
+    options = (f"{name} = {written_default(DEFAULTS[name])}" if name in DEFAULTS else name for name in solver.options)
     says = f"Of order {solver.order} ({solver.reference})"
     if solver.stochastic:
         says = f"For `dx = f * ds + g * dW` ({solver.reference}), {solver.noise}"
@@ -193,20 +197,20 @@ def _solver(solver: Solver) -> Entry:
 
 def settings_entry(name: str, model: type[Settings]) -> Entry:
     """A model of settings as a call of it is written."""
-    defaults = ", ".join(_field(field, own.default) for field, own in fields(model).items())
+    defaults = ", ".join(_field(field, own.default) for field, own in taken(model).items())
     return Entry(name, f"{name}({defaults})", _flat(inspect.getdoc(model) or ""))
 
 
 def _field(name: str, default: object) -> str:
     if default is NEEDED:
         return name
-    return f"{name}?" if default is None else f"{name} = {_value(default)}"
+    return f"{name}?" if default is None else f"{name} = {written_default(default)}"
 
 
-def _value(value: object) -> str:
+def written_default(value: object) -> str:
     """A default as a file has it."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(written_default, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

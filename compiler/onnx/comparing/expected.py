@@ -9,6 +9,7 @@ from itertools import chain
 import numpy as np
 
 from mai.compiler.ir.graph import EVALUATIONS
+from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.comparing.origin import origin_of_trial
 from mai.compiler.onnx.comparing.own_steps import arrives
@@ -108,9 +109,19 @@ def _usual(prepared: Prepared, reference: Reference, weights: Mapping[str, Array
 
 
 def _others(prepared: Prepared) -> Iterator[Trial]:
-    """Trials of inputs in other ranges, each drawn when it is asked for: of few examples, then of many."""
+    """Trials of inputs of unlike sizes, and in other ranges, each drawn when it is asked for: of few examples, then of many."""
+    yield from _of_unlike_sizes(prepared)
     for examples, ranges in ((1, RANGES), (MANY, WIDER)):
         yield from (_of_range(prepared, examples, reals) for reals in ranges)
+
+
+def _of_unlike_sizes(prepared: Prepared) -> Iterator[Trial]:
+    """Trials in which one dimension is larger than the others, or smaller: an axis of one is read by places of another."""
+    longest, least = prepared.longest_text, prepared.smallest()
+    names = sorted({n for v in prepared.plain.inputs for size in v.type.shape for n in symbols(size)})
+    for name in names if len(names) > 1 else ():
+        for size in (FREE_SIZE + 2, max(FREE_SIZE - 2, least.get(name, 1))):
+            yield trial(prepared.plain, 1, longest=longest, sizes={name: size}, least=least)
 
 
 def _of_range(prepared: Prepared, examples: int, reals: tuple[float, float] | None) -> Trial:

@@ -122,7 +122,7 @@ function mendButton(each) {
 
 /** Make an edit, in the text that it was found for. */
 function apply(each) {
-  if (seen.text !== textOf(view)) return;
+  if (seen?.text !== textOf(view)) return;
   view.dispatch({ changes: each.fix.changes, userEvent: "input.fix" });
   view.focus();
 }

@@ -19,5 +19,14 @@ export async function unpacked(letters) {
 /** What an address asks for: `#text=` has a whole text, `#example=` a name. */
 export function asked(hash) {
   const [, kind, value] = /^#(text|example)=(.+)$/.exec(hash) ?? [];
-  return { kind, value: value && decodeURIComponent(value) };
+  return { kind, value: value && decoded(value) };
+}
+
+/** A value without the marks of addresses; one that was cut in a mark stays as it is. */
+function decoded(value) {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }

@@ -10,7 +10,7 @@ import atexit
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 
 import torch
@@ -30,6 +30,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 MODES = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
 SPLIT_MODELS = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+GLOO = "gloo/transport"  # In what gloo says of a connection that has ended.
 WHOLE_BATCH = {Across: "`across`", BatchNorm: "`batch_norm`"}
 
 
@@ -126,6 +127,19 @@ def _numbers(figures: Sequence[Tensor]) -> list[float]:
     if figures[0].device.type == "cpu":
         return [figure.item() for figure in figures]
     return torch.stack(list(figures)).tolist()
+
+
+@contextmanager
+def among_others() -> Iterator[None]:
+    """Where another process is gone, torch fails in the next message to it. Raises `MaiError` that says so."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistError) or GLOO in str(error)):
+            raise
+        message = "another process of this run has ended, or cannot be reached, and this one cannot go on without it"
+        help = "it says why itself, if it could; with --max_restarts torchrun starts all again, and --resume goes on from the last checkpoint"
+        raise MaiError([Diagnostic("process-lost", None, message, help=help)]) from error
 
 
 def restarts() -> int:

@@ -14,7 +14,7 @@ from mai.compiler import program
 from mai.compiler.program import Training
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.parts import is_in_parts
-from mai.compiler.training.moved import nothing_moves
+from mai.compiler.training.moved import moved_by, nothing_moves
 from mai.compiler.training.step.compiled import Compiled
 from mai.compiler.training.step.optimizer import make_optimizer
 from mai.compiler.training.step.scaling import Scaling
@@ -60,7 +60,7 @@ class Objective:
         chosen = weights.chosen(lambda w: training.moves(written, w))
         kinds = {name: (not is_in_parts(p), training.group_of(name)) for name, p in chosen.items()}
         self.parameters = {name: chosen[name] for name in sorted(chosen, key=kinds.__getitem__)}
-        if not self.parameters:
+        if not moved_by(training, written):
             raise MaiError([nothing_moves(written)])
         self.is_only = len(training.objectives) == 1
         self.others = [p for name, p in weights.named_parameters() if sharded and name not in self.parameters]

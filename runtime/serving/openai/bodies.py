@@ -178,20 +178,25 @@ class Chat(Asked):
         return (self.top_logprobs or 0) if self.logprobs else None
 
 
-class Embedding(BaseModel):
-    """`/v1/embeddings`: texts, or tokens, each of which gets a vector."""
+class Named(BaseModel):
+    """A body without settings of the file: a further name would say nothing."""
 
     model_config = ConfigDict(extra="allow")
     model: str
-    input: Texts
-    encoding_format: Literal["float", "base64"] = "float"
-    dimensions: StrictInt | None = None
 
     def check_names(self) -> None:
         """Raise `ModelError`, `input-unknown`, for a name that the route does not take: it would change nothing, without a word."""
         for name, value in (self.model_extra or {}).items():
             if name not in IGNORED and value is not None:
                 raise unknown_name_error(name, [each for each in type(self).model_fields if each != "model"])
+
+
+class Embedding(Named):
+    """`/v1/embeddings`: texts, or tokens, each of which gets a vector."""
+
+    input: Texts
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: StrictInt | None = None
 
 
 def biases(port: Port, by_token: Mapping[str, object]) -> list[float]:

@@ -40,17 +40,16 @@ from mai.runtime.serving.openai.likelihoods import Telling
 from mai.runtime.serving.openai.messages import prompt_of
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.running import find, prepared
-from mai.runtime.serving.served import Served
+from mai.runtime.serving.served import Files, Served
 from mai.runtime.serving.writing import respond_by_events, started
 from mai.runtime.text.prompts import encode_text, longer_than_trained, read_prompt
 
 BEGAN = int(time.time())
 MOST_LOG_PROBS = 2**21  # Of a request; each takes some hundred bytes until it is answered.
-Files = Mapping[str, Served]
 
 
 def models(served: Files, _: Request) -> Response:
-    """The files that grow texts or embed them."""
+    """The files that grow texts, embed them, or rank them."""
     return JSONResponse({"object": "list", "data": [_listed(one) for one in _able(served).values()]})
 
 
@@ -60,7 +59,7 @@ def model(served: Files, request: Request) -> Response:
 
 
 def _able(served: Files) -> Files:
-    return {name: one for name, one in served.items() if one.grows_text or one.text_input}
+    return {name: one for name, one in served.items() if one.grows_text or one.text_input or one.ranks}
 
 
 def _listed(one: Served) -> dict[str, object]:

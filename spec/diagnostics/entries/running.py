@@ -32,6 +32,11 @@ RUNNING: dict[str, Entry] = {
         "A bug of mai",
         "The file may be right or wrong: mai failed before it could say. Please report it, with the file and the message.",
     ),
+    "process-lost": Entry(
+        "Another process of the run is gone",
+        "Of several processes that train together one has ended, by an error or a signal, or the network between them has failed.\n"
+        "All end then. `torchrun --max_restarts 3` starts them again, and they continue from the last checkpoint, as `--resume` does.",
+    ),
     "looks-ahead": Entry(
         "A net without an incremental form",
         "`extend` never computes the past again: it keeps what each operation needs of it. That works where no token looks\n"

@@ -14,6 +14,15 @@ _HALVES = (
     "data x: [2], y: class[2] from moons()\nnet f(x: [2]) -> [] {{ return linear(x, 1)[0] }}\n"
     "train(steps = 5) {{ minimize -log_prob(bernoulli({}), y) }}\n"
 )
+_VAE = (
+    "data x: [2] from moons()\nnet encode(x: [2]) -> [4] {{ return linear(x, 4) }}\nnet decode(z: [2]) -> [2] {{ return linear(z, 2) }}\n"
+    "train(steps = 5) {{\n  h = encode(x)\n  q = normal(h[:2], exp(h[2:]))\n  z ~ q\n"
+    "  minimize sum((decode(z) - x)^2) {} kl(q, normal([2]))\n}}\n"
+)
+_SPREAD = (
+    "data x: [2] from moons()\nnet f(x: []) -> [2] {{ return linear([x], 2) }}\n"
+    "train(steps = 5) {{\n  h = f(x[0])\n  minimize -log_prob(normal(h[0], {}), x[1])\n}}\n"
+)
 _GUIDED = (
     "const none = 2\ndata x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[3]) -> [2] {{ return linear(x, 2) + embed(y, 2) }}\n"
     "train(steps = 5) {{\n  {0}minimize sum((f(x, {1}) - x)^2)\n}}\nexport g(x: [2]) -> [2] {{ return f(x, none) }}\n"
@@ -116,6 +125,13 @@ WARNINGS: dict[str, Entry] = {
         "data x: [2] from moons()\nnet f(z: []) -> [2] {\n  param m: [2] = 0\n  return m + z\n}\n"
         "train(steps = 5) { minimize -log_prob(normal(f(0), 1), x) }\n",
     ),
+    "divergence-maximized": Entry(
+        "A divergence that is made large",
+        "`minimize e - kl(q, p)` drives q away from p without end. The bound of a VAE, log p(x|z) - kl(q, p), is to be large, so that\n"
+        "its negative is the loss: `-log_prob(p, x) + kl(q, prior)`.",
+        _VAE.format("-"),
+        _VAE.format("+"),
+    ),
     "unused": Entry(
         "A name that nothing uses",
         "A value, draw, parameter, input, setting, field, const, layer or net that nothing reads is mostly a slip: the line that\n"
@@ -155,6 +171,13 @@ WARNINGS: dict[str, Entry] = {
         "is always the same. `bernoulli(logits = z)` takes the sigmoid itself, and does not round it off.",
         _HALVES.format("f(x)"),
         _HALVES.format("logits = f(x)"),
+    ),
+    "unbounded-parameter": Entry(
+        "A positive parameter from a linear layer",
+        "A deviation, a scale, a rate or a concentration is positive. A linear layer gives any number: of those below 0 the density is\n"
+        "not a number, and one step with it makes every parameter NaN. `softplus(s)` is positive, and so is `exp(s)`.",
+        _SPREAD.format("h[1]"),
+        _SPREAD.format("softplus(h[1])"),
     ),
     "label-as-number": Entry(
         "A label that is taken for an amount",
@@ -198,6 +221,13 @@ WARNINGS: dict[str, Entry] = {
         "Where a mean is meant, `normal(mean = 2)` says so.",
         "export f() -> [2] {\n  z ~ normal(2)\n  return [z, z]\n}\n",
         "export f() -> [2] {\n  z ~ normal([2])\n  return z\n}\n",
+    ),
+    "shared-noise": Entry(
+        "One noise for all numbers",
+        "`e ~ normal()` has no shape, so it is one number, and `x + e` moves all numbers of x by it; `m + s * e` likewise. A number for each\n"
+        "is `e ~ normal([d])`. Where one for all is meant, `x + e[None]` says so.",
+        "export f(x: [3]) -> [3] {\n  e ~ normal()\n  return x + 0.1 * e\n}\n",
+        "export f(x: [3]) -> [3] {\n  e ~ normal([3])\n  return x + 0.1 * e\n}\n",
     ),
     "empty-integral": Entry(
         "An integral over nothing",

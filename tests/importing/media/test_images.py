@@ -17,6 +17,7 @@ from mai.spec.diagnostics import MaiError
 from tests.support.models.compiled_folders import compiled_file, compiled_files
 from tests.support.models.model_folders import (
     CLIP,
+    CLIP_HALVES,
     DEPTHS,
     DETECTORS,
     IMAGES,
@@ -160,6 +161,28 @@ def test_texts_and_images_as_vectors(tmp_path: Path) -> None:
     """CLIP: texts of different lengths, each ended by its end, as transformers has them alone."""
     texts = [[5, 9, 7, VOCAB - 1], [8, VOCAB - 1]]
     compare_vectors(CLIP.make(), tmp_path, texts, filled(texts, 4, VOCAB - 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLIP_HALVES)
+def test_a_half_of_clip(name: str, tmp_path: Path) -> None:
+    """Its texts or its images alone, with a matrix behind them or without."""
+    model = CLIP_HALVES[name].make()
+    save(model, tmp_path)
+    random, end = np.random.default_rng(1), VOCAB - 1
+    texts = np.array([[5, 9, 7, end], [8, end, 3, 3]])
+    x = texts if name.startswith("texts") else random.standard_normal((2, 3, 32, 32)).astype(np.float32)
+    with torch.inference_mode():
+        said = model(torch.from_numpy(x))
+    names = {"encode": "last_hidden_state", "pool": "pooler_output"}
+    if name.endswith("vectors"):
+        names = {"embed": "text_embeds" if name.startswith("texts") else "image_embeds"}
+    files = compiled_files(imported(tmp_path), tmp_path)
+    assert files.keys() == names.keys()
+    for export, file in files.items():
+        wanted = said[names[export]].numpy()
+        assert wanted.std() > 0.1
+        np.testing.assert_allclose(file(x=x), wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
 
 @pytest.mark.slow

@@ -108,6 +108,12 @@ def test_runs_beside_each_other(tmp_path: Path) -> None:
     assert len(values["runs"]) == 4 and values["settings"][0]["runs"] in (1, 2)
     (tmp_path / "none").mkdir()
     assert f"note: {tmp_path / 'none'} holds no run" in invoke("runs", tmp_path / "deep", tmp_path / "none").output
+    (tmp_path / "deep" / "w9s0").mkdir()
+    (tmp_path / "deep" / "w9s0" / "log.txt").write_text("error: no")
+    said = invoke("runs", tmp_path / "deep").output
+    assert "of 1 more there is a log alone, log.txt, which says why they never began: w9s0" in said
+    said = str(invoke("draw", tmp_path / "deep", "--out", tmp_path / "d.png").exception)
+    assert "is the folder of several runs (`mai runs" in said
     with pytest.raises(ModelError, match="no runs in"):
         read_runs([tmp_path / "none"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
+from onnx import helper
 
 from mai.runtime import ModelError, load
 from mai.runtime.inputs.arguments import as_array, as_values, prepare
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.failures import is_of_memory
-from mai.runtime.model.manifest import Port
+from mai.runtime.model.manifest import Facts, Port
 from mai.runtime.model.model import Model
-from tests.support.cases.small_files import manifest
+from tests.support.cases.small_files import build, manifest, output, real
 from tests.support.cases.words import WORDS, words_manifest
 
 Write = Callable[..., Path]
@@ -253,3 +255,22 @@ def test_what_is_said_of_a_range_and_of_truths(port: dict[str, Any], value: list
     with pytest.raises(ModelError) as caught:
         prepare({"v": Port(name="v", kind="input", batch=True, **port)}, {}, {"v": value})
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("values", "notes"),
+    [
+        ([0.52, -1.0], ["`x0`: training had per cent, as `52 %`: 0.52 is 0.52 %, and not a share of 1"]),
+        ([520.0, 0.5], ["`x0`: 1 row is far outside of what training had, 0 to 100: 520 for one"]),
+        ([[52.0, 0.5], [0.52, 0.0]], []),
+        ([[np.nan, np.nan]], []),
+    ],
+)
+def test_numbers_unlike_those_of_training_are_warned_of(write: Write, values: list[Any], notes: list[str]) -> None:
+    facts = Facts(low=[0, -1], high=[100, 1], middle=[50, 0], percents=["52 %", ""])
+    described = manifest([real("x", 2, gaps=True)], [], [output("f", 2)]).model_copy(update={"facts": {"x": facts}})
+    model = load(write(build(described, [helper.make_node("Identity", ["x"], ["f"])]), "f.onnx"), providers="cpu")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model(x=values)
+    assert [str(each.message) for each in caught] == notes

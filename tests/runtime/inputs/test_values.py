@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mai.runtime.inputs.values import parse_value
 from mai.runtime.model.manifest import Port
 
 LABEL = Port(name="y", kind="input", dtype="int64", batch=True, classes=10)
+NUMBER = Port(name="x", kind="input", dtype="float32", batch=True)
 POINT = Port(name="x", kind="input", dtype="float32", shape=[2], batch=True)
 IMAGE = Port(name="x", kind="input", dtype="float32", shape=[1, 2, 2], batch=True)
 ROW = Port(name="x", kind="input", dtype="float32", shape=["P"], batch=True)
@@ -41,6 +43,14 @@ SCALE = Port(name="scale", kind="setting", dtype="float32", default=1.0)
 )
 def test_values(port: Port, text: str, batch: int | None, expected: object) -> None:
     assert np.asarray(parse_value(port, text, batch)).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("port", "text", "expected"),
+    [(NUMBER, "", [math.nan]), (NUMBER, "NA", [math.nan]), (NUMBER, "3, missing", [3, math.nan]), (POINT, "[[1, nan], [2, 3]]", [[1, math.nan], [2, 3]])],
+)  # fmt: skip
+def test_what_is_missing_is_not_a_number(port: Port, text: str, expected: list[Any]) -> None:
+    np.testing.assert_array_equal(parse_value(port, text, None), expected)
 
 
 @pytest.mark.parametrize(

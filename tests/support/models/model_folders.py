@@ -347,6 +347,14 @@ CLIP = Model("CLIPModel", "CLIPConfig", {
     "text_config": {**ENCODER, "vocab_size": VOCAB, "hidden_size": 24, "eos_token_id": VOCAB - 1},
 })  # fmt: skip
 
+CLIP_TEXTS = {**ENCODER, "vocab_size": VOCAB, "projection_dim": 24, "eos_token_id": VOCAB - 1}
+CLIP_HALVES = {
+    "texts": Model("CLIPTextModel", "CLIPTextConfig", CLIP_TEXTS),
+    "texts as vectors": Model("CLIPTextModelWithProjection", "CLIPTextConfig", {**CLIP_TEXTS, "hidden_act": "gelu", "eos_token_id": 2}),
+    "images": Model("CLIPVisionModel", "CLIPVisionConfig", {**VIT, "hidden_act": "quick_gelu"}),
+    "images as vectors": Model("CLIPVisionModelWithProjection", "CLIPVisionConfig", {**VIT, "projection_dim": 24, "layer_norm_eps": 1e-3}),
+}  # fmt: skip
+
 
 def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> None:
     """Write a model's folder; `changes` are fields of its config."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,6 +67,8 @@ SAMPLERS: dict[str, tuple[str, dict[str, Part | None], str, dict[str, Any]]] = {
     "sd 2": ("StableDiffusion", SECOND, "DDIM", {
         **LATENT, "prediction_type": "v_prediction", "clip_sample": False, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}),
     "sd, levels": ("StableDiffusion", {}, "EulerDiscrete", {**LATENT, "use_karras_sigmas": True, "prediction_type": "v_prediction"}),
+    "sd, twice": ("StableDiffusion", {}, "HeunDiscrete", {**LATENT, "timestep_spacing": "leading", "steps_offset": 1, "prediction_type": "v_prediction"}),
+    "sd, by four ways": ("StableDiffusion", {}, "LMSDiscrete", LATENT),
     "sd xl": ("StableDiffusionXL", {}, "EulerDiscrete", {**LATENT, "timestep_spacing": "leading", "steps_offset": 1}),
     "sd 3": ("StableDiffusion3", {}, "FlowMatchEulerDiscrete", {"shift": 3.0}),
     "sd 3, two encoders": ("StableDiffusion3", {"text_encoder_3": None}, "FlowMatchEulerDiscrete", {**DYNAMIC, "time_shift_type": "linear"}),
@@ -111,7 +114,14 @@ def saved(name: str, folder: Path) -> Any:
     made_of = inspect.signature(getattr(library, f"{kind}Pipeline")).parameters.values()
     pipeline = getattr(library, f"{kind}Pipeline")(**{p.name: None for p in made_of if p.default is p.empty} | parts)
     pipeline.save_pretrained(folder)
+    if kind == "StableDiffusion":
+        _write_outdated_scheduler(folder / "scheduler" / "scheduler_config.json")
     return with_rows(pipeline)
+
+
+def _write_outdated_scheduler(file: Path) -> None:
+    """What folders of some years ago say, and the pipeline takes for a mistake: it sets both otherwise as it is made."""
+    file.write_text(json.dumps({**json.loads(file.read_text()), "steps_offset": 0, "clip_sample": True}))
 
 
 def with_rows(pipeline: Any) -> Any:

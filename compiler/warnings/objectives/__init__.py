@@ -1,0 +1,1 @@
+"""Warnings of what is minimized: losses, their signs, the distributions in them."""
