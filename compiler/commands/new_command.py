@@ -56,12 +56,14 @@ def new(
     file = file or Path("model.mai" if data is None else f"{_stem(data)}.mai")
     if file.exists() and not force:
         raise Misuse(f"{file} is there already; --force writes over it")
-    verb = "train"
+    verb, first = "train", ""
     if data is None:
         verb = _start(kind, file)
     else:
-        write_text(file, _drafted(data, file, (target, numbers, horizon, window)))
-    echo(f"wrote {file}; next: mai check {file}, then mai {verb} {file}")
+        text = _drafted(data, file, (target, numbers, horizon, window))
+        write_text(file, text)
+        first = _needed_first(text)
+    echo(f"wrote {file}; next: {first}mai check {file}, then mai {verb} {file}")
 
 
 def _start(kind: str, file: Path) -> str:
@@ -93,6 +95,13 @@ def _drafted(data: Path, file: Path, wish: tuple[str | None, bool | None, int | 
     said = takewhile(lambda line: line.startswith("#"), text.splitlines())
     say("\n".join(line.removeprefix("# ") for line in said))
     return text
+
+
+def _needed_first(text: str) -> str:
+    """What has to be done before a drafted spec can be trained."""
+    from mai.compiler.drafting.images import TAKE_OUT
+
+    return "take out the images that cannot be read, " if f"\n{TAKE_OUT}" in text else ""
 
 
 def _stem(data: Path) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.describing.describe import describe
@@ -54,7 +55,9 @@ def _of_drawn(training: Training, dataset: Dataset) -> Summary | None:
 
 def _warnings(summary: TableSummary, training: Training, stated: Stated) -> list[str]:
     """What the spec takes that says nothing of other rows, or all of what is to be predicted."""
-    taken = {column.name: column for column in summary.columns if column.name in training.fields}
+    texts = training.data.texts(training.fields) if isinstance(training.data, Examples) else {}
+    fields = training.fields.keys() - texts.keys()
+    taken = {column.name: column for column in summary.columns if column.name in fields}
     warnings = [f"warning: `{name}`: {why}" for name, column in taken.items() if (why := why_not(column))]
     targets = [name for name in compared_results(training) if name in taken]
     others = [name for name in taken if name not in targets]

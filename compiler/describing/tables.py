@@ -30,6 +30,7 @@ LETTERS_OF_TEXT, SPACES_OF_TEXT = 40, 4  # Words that are longer, or of more par
 NUMBERS = ("number", "whole", "date")
 AS_FOUND = Stated()
 COUNTS = {2: "two", 3: "three", 4: "four"}
+CHOICES = (";", "|", ",", "/", "+")  # What stands between the choices of a list in a cell.
 
 
 @record
@@ -175,6 +176,16 @@ def _alone_in_last_row(readers: Mapping[str, ColumnReader], columns: Sequence[Co
     return f"in the last row `{there[0]}` alone has a value, `{shortened(readers[there[0]].last)}`: a line of notes is no example"
 
 
+def _notes_of_choices(column: ColumnSummary) -> Iterator[str]:
+    """What is said of words that are lists of few choices, as `bus; bike`: each list would be a label of its own."""
+    for sign in CHOICES:
+        lists = [word for word in column.words if sign in word]
+        choices = {part.strip() for word in column.words for part in word.split(sign)}
+        if len(lists) > len(column.words) / 2 and len(choices) * 2 <= len(lists) and len(choices) > 1:
+            yield f"`{column.name}` holds lists of {len(choices)} choices, as `{shortened(lists[0])}`, each of which is a label of its own: write a column of 0 and 1 for each choice"
+            return
+
+
 def _notes_of_signs(column: ColumnSummary) -> Iterator[str]:
     """What training says of numbers that stand with more than digits, as `45 %`."""
     if column.kind in ("number", "whole") and column.written:
@@ -190,6 +201,7 @@ def notes_of_words(column: ColumnSummary) -> Iterator[str]:
     if column.kind != "word":
         return
     yield from notes_of_spellings(column.name, column.words)
+    yield from _notes_of_choices(column)
     yield from notes_of_lacking(column.name, column.lacking, column.words)
     alike: dict[str, list[str]] = {}
     for word in column.words if not column.is_identifier else ():

@@ -13,6 +13,7 @@ from mai.spec.record import record
 LARGEST = 64  # Pixels of a side: larger images are made smaller, which trains in minutes on one core.
 SMALLEST_MAP = 7  # Sides are halved until they are so short.
 WIDTH, MOST_WIDTH = 32, 128
+TAKE_OUT = "# Take these out first, they cannot be read: "
 # How often all images are seen, by how many there are.
 EPOCHS = ((500, 60), (5_000, 30), (20_000, 10), (2**62, 4))
 
@@ -76,7 +77,7 @@ def _about(summary: ImagesSummary, frame: Frame) -> Iterator[str]:
         yield f"# Left out: {table.name}: `mai data {table}` shows what it says of images."
     if summary.damaged:
         names = [_name(file, summary.place) for file in summary.damaged]
-        yield f"# These cannot be read, take them out: {few_of(names)}."
+        yield f"{TAKE_OUT}{few_of(names)}."
     if frame.resized:
         (width, height), most = summary.sizes[0]
         yield f"# {share(most, frame.count)} are {width} x {height}; all are cropped to {frame.width} x {frame.height} (`fit = pad` or `stretch` are other ways)."

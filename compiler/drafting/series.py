@@ -85,13 +85,18 @@ def _data(table: TableSummary, target: str, series: Series, gaps: str) -> str:
     past, horizon = series.window, series.horizon
     order = [f"{kind} = {name}" for kind, name in (("time", series.time), ("group", series.group)) if name]
     others = [each.name for each in table.columns if each.name not in (target, series.time, series.group)]
+    order_of_file = (
+        ""
+        if series.time
+        else "# No column has dates that are read: rows are taken in the order of the file, the earliest first.\n"
+    )
     left = f"# Left out: {few_of(others)}: the forecast is made from the past of {target} alone.\n" if others else ""
     settings = [f'"{series.path}"', f"window = {past}", f"horizon = {horizon}", *order]
     settings += [f"missing = {series.missing}"] if gaps else []
     settings += [f"dates = {series.dates}"] if series.dates is not None else []
     fields = [f"{target}: [{past}]", f"next_{target}: [{horizon}]"]
     return f"""# The next {horizon} of {target} from the {past} before: {table.files[0].name}, {table.rows:,} rows.
-{left}{gaps}{spread("data ", fields, f"from series({', '.join(settings)})")}
+{order_of_file}{left}{gaps}{spread("data ", fields, f"from series({', '.join(settings)})")}
 """
 
 

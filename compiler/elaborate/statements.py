@@ -102,10 +102,11 @@ def _assign(e: Context, env: Environment, statement: ast.Assign) -> Binding:
         return None
     if isinstance(value, Poison):
         raise Stop
-    if not isinstance(value, tuple) or len(value) != len(statement.targets):
-        count = len(value) if isinstance(value, tuple) else 1
+    if not isinstance(value, (tuple, list)) or len(value) != len(statement.targets):
+        count = len(value) if isinstance(value, (tuple, list)) else 1
         message = f"{len(statement.targets)} names for {count} value{'s' if count != 1 else ''}"
-        raise e.fail("type-mismatch", statement.value.span, message)
+        help = "an index takes one part of an array: `x[0]`" if isinstance(value, Value) and value.type.rank else None
+        raise e.fail("type-mismatch", statement.value.span, message, help=help)
     for target, part in zip(statement.targets, value, strict=True):
         e.statements.bind_name(env, target, part, statement.value.span)
         write_state(e, env, target, part, statement.value.span)

@@ -189,14 +189,25 @@ def _save_table(table: pa.Table, folder: Path) -> Path:
     import pyarrow as pa
     from pyarrow import parquet
 
-    path = _scratch(folder, ".parquet")
+    table, path = _with_plain_words(table), _scratch(folder, ".parquet")
     try:
-        parquet.write_table(_with_plain_words(table), path)
+        parquet.write_table(table, path)
     except pa.ArrowException as error:
-        raise bad(
-            f"this table cannot be kept in a file: {error}", help="leave the column out, or give it as texts"
-        ) from error
+        for name in table.column_names:
+            _check_kept(name, table.select([name]))
+        raise bad(f"this table cannot be kept in a file: {error}") from error
     return _named(path)
+
+
+def _check_kept(name: str, column: pa.Table) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        parquet.write_table(column, pa.BufferOutputStream())
+    except pa.ArrowException as error:
+        help = "leave it out, or give it as numbers or texts"
+        raise bad(f"`{name}` cannot be kept in a file of a table: {error}", help=help) from error
 
 
 def _with_plain_words(table: pa.Table) -> pa.Table:

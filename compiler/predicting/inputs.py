@@ -50,6 +50,16 @@ class Block:
     counts: Mapping[str, Array]
 
 
+def _numbers_of(port: Port) -> str:
+    """The columns of an input that is a vector, as a part of a message; nothing for another input."""
+    count = port.shape[0] if len(port.shape) == 1 else None
+    return (
+        f"; the {count} numbers of `{port.name}` are `{port.name}0` to `{port.name}{count - 1}`"
+        if isinstance(count, int)
+        else ""
+    )
+
+
 class PortColumns:
     """The columns of one input: `x`, or `x0`, `x1`, ... for a vector. Words are labels, by the names that the file has for them.
 
@@ -203,6 +213,7 @@ class TableInputs:
         if lacking:
             needed = ", ".join(f"`{name}`" for name in lacking)
             help = f"columns are found by the names of the file's inputs: rename them, or the inputs of `export {model.manifest.export}`"
+            help += "".join(_numbers_of(model.inputs[name]) for name in lacking)
             raise bad(f"{table.path} has no column for {needed}; it has {few_of(table.columns)}", help=help)
         return {name: PortColumns(model.manifest, model.inputs[name], groups[name], table) for name in names}
 

@@ -13,6 +13,7 @@ from mai.compiler.warnings.derivatives import total_derivatives
 from mai.compiler.warnings.labels import taken_labels
 from mai.compiler.warnings.noise import shared_noise, tangled_noise
 from mai.compiler.warnings.numbers import (
+    choices_among_one,
     divided_to_zero,
     empty_integrals,
     empty_ranges,
@@ -43,7 +44,7 @@ RULES: tuple[Rule, ...] = (
     untrained, untrained_rows, taken_labels, stuck_at_zero, begun_alike, unused_in_bodies, unused_in_training, unused_declarations,
     column_against_row, unlike_logits, shared_objectives, masked_mean, coupled_data, divided_to_zero, empty_integrals, empty_ranges, late_warmup,
     large_windows, means_like_sizes, total_derivatives, tangled_noise, shared_noise, long_texts, seen_answers, copied_answers, logits_as_probabilities, labels_as_numbers, unlikely_data,
-    driven_apart, unbounded_parameters, tiny_numbers, large_tensors,
+    driven_apart, unbounded_parameters, tiny_numbers, large_tensors, choices_among_one,
 )  # fmt: skip
 ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")
 

@@ -14,6 +14,7 @@ from mai.compiler.solvers.tableaus import Milstein
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 NOISES = ("normal", "laplace", "logistic", "gumbel", "student_t")
@@ -45,7 +46,10 @@ def _is_shared(draw: ast.Draw, span: Span | None, shape: str) -> Diagnostic:
     assert isinstance(draw.distribution, ast.Call)
     name, family = draw.name.id, draw.distribution.function.span.text
     said = f"`{name}` is one number, and is added to each number of {shape}"
-    help = f"`{name} ~ {family}({shape})` draws one for each; one for all is written `{name}[None]`"
+    call = draw.distribution.span
+    inside = call.text.partition("(")[2].removesuffix(")").strip()
+    drawn = f"{family}({shape}{', ' if inside else ''}{inside})"
+    help = put(call, drawn, f"`{name} ~ {drawn}` draws one for each; one for all is written `{name}[None]`")
     return warning("shared-noise", span, said, help=help)
 
 

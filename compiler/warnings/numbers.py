@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from mai.compiler.elaborate.expressions.tables import numbers_of
 from mai.compiler.elaborate.random.families import FAMILIES
 from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.structure import Constant, WeightOf
 from mai.compiler.ops.elementwise.clip import Clip
 from mai.compiler.ops.elementwise.conversion import written_out
 from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.ops.reductions.places import Argmax, Argmin
+from mai.compiler.ops.reductions.softmax import LogSoftmax, Softmax
 from mai.compiler.passes.analyses.tensor_sizes import describe_size, known_bytes
 from mai.compiler.training.settings import WarmedUp
 from mai.compiler.warnings.repairs import exchanged_ends, sooner, unit_range, without_number
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
-from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics import Diagnostic, Edit
 from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 Number = int | float
 LEAST_REAL = 2.0**-149  # Of float32.
 LARGE = 2**32  # Bytes.
+AMONG_ONE: Mapping[type[Operation], tuple[str, int]] = {
+    Softmax: ("softmax", 1), LogSoftmax: ("log_softmax", 0), Argmax: ("argmax", 0), Argmin: ("argmin", 0),
+}  # fmt: skip
 ARITHMETIC: Mapping[str, Callable[[Number, Number], Number]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
 }  # fmt: skip
@@ -158,3 +165,20 @@ def large_windows(subject: Subject) -> Iterator[Diagnostic]:
                 help = "its arguments are `conv(out, size, stride)`: the channels that come in are those of the image"
                 edits = [] if node.span is None else without_number(node.span)
                 yield warning("large-window", node.span, said, help=help, edits=edits)
+
+
+def choices_among_one(subject: Subject) -> Iterator[Diagnostic]:
+    """`softmax(linear(x, 1))` is 1. Where a const is 1, as the number of experts may be, it is meant."""
+    if 1 in subject.program.constants.values():
+        return
+    for graph in subject.graphs:
+        for node in (n for n in graph.walk() if n.op in AMONG_ONE):
+            if node.span is not None and node.inputs[0].type.shape[node.attributes["axis"]] == 1:
+                name, result = AMONG_ONE[node.op]
+                said = f"`{name}` along an axis of one number is {result}, whatever the number is"
+                yield warning("one-of-one", node.span, said, help=_as_sigmoid(node.span))
+
+
+def _as_sigmoid(call: Span) -> Edit | str:
+    words, sigmoid = "take several numbers, or for one of them `sigmoid`", re.sub(r"^softmax\(", "sigmoid(", call.text)
+    return put(call, sigmoid, words) if sigmoid != call.text else words

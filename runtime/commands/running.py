@@ -77,7 +77,7 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
     if wanted.out is None:
         print_results(model, results, values, wanted.special_tokens)
     else:
-        look = replace(look_of(model, values, examples, colours), over=over)
+        look = replace(look_of(model, values, results, colours), over=over)
         _save(model, results, wanted.out, look)
 
 

@@ -44,6 +44,8 @@ def ranges_in(facts: Facts, count: int) -> list[Range]:
 
 def notes_of_far(port: Port, facts: Facts, array: Array) -> list[str]:
     """What is said of the numbers of an input, [batch, ...], that lie far outside of those of the data, or are shares of 1 in the place of per cent."""
+    if not array.size:
+        return []
     rows = array.reshape(len(array), -1)
     count = rows.shape[1]
     if len(facts.low) == count > 1:

@@ -209,15 +209,20 @@ def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:
         ModelError: as `as_labels` does.
     """
     words = _words(text)
-    if any(map(is_number, names)):  # Such a name is the label that it names, not the number that it looks like.
-        words = [str(word) if str(word) in names else word for word in words]
-    named = [
-        isinstance(word, str) and (word in names or word.strip()[:1].isalpha() or word.strip().lower() in LACKING)
-        for word in words
-    ]
+    are_numbers = any(
+        map(is_number, names)
+    )  # Such a name is the label that it names, and no number is that of a label.
+    words = [str(word) if are_numbers and type(word) in (int, float) else word for word in words]
+    named = [isinstance(word, str) and _may_name(word, names, are_numbers) for word in words]
     if not port.classes or not any(named) or (port.shape and not names):
         return text
     return ", ".join(map(str, as_labels(port, names, words)))
+
+
+def _may_name(word: str, names: Sequence[str], are_numbers: bool) -> bool:
+    """Whether a word names a label, is meant to, or says that there is none."""
+    is_name = word in names or (are_numbers and is_number(word))
+    return is_name or word.strip()[:1].isalpha() or word.strip().lower() in LACKING
 
 
 def _words(text: str) -> list[object]:

@@ -60,6 +60,15 @@ def draw_field(
     return figure
 
 
+def draw_kinds(axes: Axes, points: Array, labels: Array, size: float) -> None:
+    """Points [n, 2] in the colours of their labels [n], numbers or names, of which a legend tells."""
+    kinds = np.unique(labels)
+    for kind, colour in zip(kinds, _colours(len(kinds)), strict=True):
+        some = points[labels == kind]
+        axes.scatter(some[:, 0], some[:, 1], s=size, color=colour, alpha=0.7, linewidths=0, label=str(kind))
+    beside(axes)
+
+
 def visible_range(points: Array, values: Array) -> tuple[float, float]:
     """The smallest and largest number that colours show.
 

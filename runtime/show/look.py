@@ -32,8 +32,7 @@ def picture_of(model: Model, output: str | None, values: Mapping[str, object]) -
     name = output or next(iter(results))
     if name not in results:
         raise ModelError("input-unknown", f"there is no output `{name}`", f"there are {', '.join(results)}")
-    examples = count_examples(results)
-    look = look_of(model, values, examples, None)
+    look = look_of(model, values, results, None)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         draw(results[name], model.outputs[name], path, look.of(name) if len(results) > 1 else look)
@@ -46,18 +45,23 @@ def count_examples(results: Mapping[str, object]) -> int:
     return len(first) if first.ndim else 1
 
 
-def look_of(model: Model, values: Mapping[str, object], examples: int, colours: tuple[float, float] | None) -> Look:
-    """How a picture of the results looks: its title, what orders its points, and names."""
+def look_of(
+    model: Model, values: Mapping[str, object], results: Mapping[str, object], colours: tuple[float, float] | None
+) -> Look:
+    """How a picture of the results looks: its title, the labels that tell its examples apart, and names."""
+    examples = count_examples(results)
     title = f"{model.path.name}, seed {values.get('seed', 0)}" if model.manifest.draws else model.path.name
     numbers = {name: np.asarray(values[name]) for name, port in model.inputs.items() if port.dtype == "float32"}
     inputs = {name: array for name, array in numbers.items() if len(array) == examples}  # the others are one for all
     names = {name: result_names(model.manifest, port) for name, port in model.outputs.items()}
-    return Look(title, _labels(model, values, examples), inputs, colours, names, series=model.manifest.series)
+    return Look(
+        title, _labels(model, {**results, **values}, examples), inputs, colours, names, series=model.manifest.series
+    )
 
 
 def _labels(model: Model, values: Mapping[str, object], examples: int) -> Array | None:
-    """The labels that were asked for, to order a picture by; by their names, where the file has them."""
-    for name, port in model.inputs.items():
+    """The labels that were asked for, or else those that are a result beside others; by their names, where the file has them."""
+    for name, port in (model.inputs | (model.outputs if len(model.outputs) > 1 else {})).items():
         if port.classes and not port.shape and name in values and np.size(np.asarray(values[name])) == examples:
             labels, names = np.asarray(values[name]).reshape(-1).astype(int), label_names(model.manifest, port)
             if not names:

@@ -33,7 +33,7 @@ from mai.runtime.show.canvas import (
     show_mosaic,
     style_plane,
 )
-from mai.runtime.show.field import draw_field
+from mai.runtime.show.field import draw_field, draw_kinds
 from mai.runtime.show.forecast import draw_forecasts
 from mai.runtime.show.graph import draw_graph
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 MAX_PATHS = 400
 MAX_BARS = 12
+MAX_KINDS = 8  # Labels that have colours of their own.
 MAX_CURVES = 60
 FILM_ROWS, FILM_COLUMNS = 8, 9
 MIN_FLAT_IMAGE = 16  # Pixels: fewer numbers in a row are taken for numbers.
@@ -55,7 +56,7 @@ class Look:
 
     Attributes:
         title: above the picture.
-        labels: a label for each example, [batch], numbers or names, by which images are ordered in rows.
+        labels: a label for each example, [batch], numbers or names, by which images are ordered in rows and points coloured.
         inputs: the inputs that the result was computed from, by name, each [batch, ...].
         span: the smallest and largest number that has a colour of its own.
         names: the names of the classes of each result, by the result's name.
@@ -142,7 +143,7 @@ def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
     if len(shape) == 1 and 2 < shape[0] <= MAX_BARS and len(batch) > 1:
         return _histograms(plt, batch)
     are_points = shape == (2,) and port.dtype != "bool"
-    return _points(plt, batch) if are_points else _histogram(plt, batch)
+    return _points(plt, batch, look.labels) if are_points else _histogram(plt, batch)
 
 
 def _past(look: Look, batch: Array) -> Array | None:
@@ -209,10 +210,14 @@ def _input_images(look: Look, count: int) -> Array | None:
 # -------------------------------------------------------------------- points
 
 
-def _points(plt: Pyplot, batch: Array) -> Figure:
+def _points(plt: Pyplot, batch: Array, labels: Array | None) -> Figure:
+    """Points of the plane [n, 2], in the colours of their labels [n], where they have a few."""
     figure, axes = plt.subplots(figsize=(5, 5))
     size = float(np.clip(4000 / len(batch), 1.5, 30))
-    axes.scatter(batch[:, 0], batch[:, 1], s=size, c=INK, alpha=0.55, linewidths=0)
+    if labels is not None and 1 < len(np.unique(labels)) <= MAX_KINDS:
+        draw_kinds(axes, batch, labels, size)
+    else:
+        axes.scatter(batch[:, 0], batch[:, 1], s=size, c=INK, alpha=0.55, linewidths=0)
     style_plane(axes, batch)
     return figure
 

@@ -101,7 +101,7 @@ export async function load(ort, source, options) {
   if (checkWeights !== false && manifest.checksum != null && manifest.checksum !== checksumOf(tensors))
     throw new ModelError("the weights of this file are not those that mai wrote: it is damaged, or another program has changed it");
   const asked = { logSeverityLevel: ERRORS, ...session };
-  const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, asked));
+  const opened = await telling("cannot open this file", () => inTurn(ort, () => ort.InferenceSession.create(needed, asked)));
   const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify, checkWeights }) : null;
   if (turn) checkIsStepOf(manifest, turn.manifest);
   const spec = metadata["mai.spec"] ?? "";
@@ -124,7 +124,7 @@ export class Model {
   async release() {
     if (this.isReleased) return;
     this.isReleased = true;
-    await Promise.all([this.session.release(), this.turn?.release()]);
+    await Promise.all([inTurn(this.ort, () => this.session.release()), this.turn?.release()]);
   }
 
   /**
@@ -136,7 +136,7 @@ export class Model {
   async run(values = {}, options) {
     const { signal } = options ?? {};
     checkSignal(signal);
-    const computed = await unlessAborted(this._compute(this._feeds(values)), signal);
+    const computed = await unlessAborted(this._compute(this._feeds(values), signal), signal);
     if (signal) await sinceAborted(signal);
     return this._results(computed, values);
   }
@@ -174,9 +174,12 @@ export class Model {
   }
 
   /** What the file makes of its feeds. */
-  async _compute(feeds) {
-    if (this.isReleased) throw new ModelError("this model was released: `load` opens the file again");
-    return await telling(FAILED, () => this.session.run(feeds));
+  async _compute(feeds, signal) {
+    return await inTurn(this.ort, async () => {
+      signal?.throwIfAborted();
+      if (this.isReleased) throw new ModelError("this model was released: `load` opens the file again");
+      return await telling(FAILED, () => this.session.run(feeds));
+    });
   }
 
   /** The inputs and settings of a call as tensors, by name. */
@@ -396,7 +399,7 @@ export class Model {
     if (port.classes) checkKind(port, data);
     const Wanted = ARRAYS[port.dtype];
     const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port) && !dateFormOf(this.manifest, port);
-    const all = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
+    const all = isRight ? data.slice() : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
     const facts = this.manifest.facts?.[port.name];
     const numbers = facts?.absent ? withoutAbsent(facts.absent, all) : all;
     if (facts) {
@@ -1141,6 +1144,16 @@ function isRegular(value) {
   if (!Array.isArray(value)) return true;
   const shapes = new Set(value.map((item) => String(dimsOf(item, { shape: [""] }))));
   return shapes.size < 2 && value.every(isRegular);
+}
+
+let last = Promise.resolve(); // What onnxruntime-web was asked for last.
+
+/** Ask onnxruntime-web for one thing after the other: of two at once, each keeps its places for results on one stack, and may read those of the other. */
+function inTurn({ env }, ask) {
+  if (!env?.versions?.web) return ask();
+  const asked = last.then(ask);
+  last = asked.catch(() => {});
+  return asked;
 }
 
 /** What the runtime is asked for. Its errors are told by their first line, without its own places. */

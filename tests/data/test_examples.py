@@ -107,6 +107,23 @@ def test_longer_texts_are_refused_cut_or_left_out(tmp_path: Path) -> None:
     assert left.validation is not None
     both = [*texts(rows(left)["review"]), *texts(left.validation["review"][:])]
     assert sorted(both) == sorted(text for text, _ in ROWS)
+    lines = [("z" * 30, "good"), *ROWS]
+    write(tmp_path / "a.csv", lines)
+    left = read(tmp_path, longer="drop", split=RandomSplit(share=0.5))
+    assert left.validation is not None
+    assert [lines[row][0] for row in left.places["held_out"].rows] == texts(left.validation["review"][:])
+
+
+def test_texts_that_are_read_as_such_are_no_fault(tmp_path: Path) -> None:
+    table = "review,mood\n" + "".join(f"a long review of the film number {k} by me,{k % 2}\n" for k in range(40))
+    (tmp_path / "a.csv").write_text(table)
+    fields = 'review: tokens[64], review_mask: [64], mood: class[2] from examples("a.csv")'
+    body = "minimize mean(review_mask) * cross_entropy(linear(embed(review[0], 2), 2), mood)"
+    (tmp_path / "s.mai").write_text(f"const vocab = 256\ndata {fields}\ntrain(steps = 1) {{\n  {body}\n}}\n")
+    said = invoke("data", tmp_path / "s.mai", "--out", tmp_path / "p.csv")
+    assert said.exit_code == 0, said.output
+    assert "warning" not in said.output
+    assert len((tmp_path / "p.csv").read_text().split()) == 41
 
 
 def test_a_tokenizer_is_trained_on_what_is_trained_on(tmp_path: Path) -> None:

@@ -172,6 +172,13 @@ CASES: dict[str, tuple[str, list[str]]] = {
         GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
     ),
+    "a root of a linear layer": (POINTS + train("minimize sum((sqrt(f(x)) - x)^2)"), ["unbounded-parameter"]),
+    "the softmax of one": (
+        HALVES.replace("linear(x, 1)[0]", "softmax(linear(x, 1))[0]") + train("minimize (f(x) - y)^2"), ["one-of-one"],
+    ),
+    "one component by a const": (
+        "const K = 1\n" + HALVES.replace("linear(x, 1)[0]", "softmax(linear(x, K))[0]") + train("minimize (f(x) - y)^2"), [],
+    ),
     "a text that is copied": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x), x)"), ["seen-answers"]),
     "a text that is asked for backwards": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x[1:]), x[:-1])"), ["seen-answers"]),
     "the token after the next": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x)[:-2], x[2:])"), []),

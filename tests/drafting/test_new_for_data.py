@@ -21,6 +21,7 @@ from mai.compiler.describing.lines import data_line
 from mai.compiler.drafting.answers import files_read_by
 from mai.compiler.drafting.draft import Wish, draft
 from mai.compiler.program import Training
+from mai.runtime.errors import ModelError
 from mai.runtime.inputs.labels import labels_to_numbers
 from mai.runtime.model.manifest import Port
 from mai.spec.diagnostics import MaiError
@@ -240,6 +241,8 @@ def test_names_that_are_numbers_are_in_their_order_and_named_by_them() -> None:
     assert in_order({"10", "3", "7"}) == ["3", "7", "10"] and in_order({"b", "10"}) == ["10", "b"]
     port = Port(name="q", kind="input", dtype="int64", shape=[], classes=3, minimum=0, maximum=2)
     assert labels_to_numbers(port, ["3", "7", "10"], "10, 3") == "2, 0"
+    with pytest.raises(ModelError, match="no label `1`"):
+        labels_to_numbers(port, ["3", "7", "10"], "1")
 
 
 def test_columns_get_names_that_a_spec_may_have() -> None:

@@ -267,6 +267,7 @@ def test_what_does_not_fit(files: Callable[[str], Model], tmp_path: Path, change
         predict(files("label"), tmp_path / "bad.csv", tmp_path / "out.csv", {})
     assert said in error.value.diagnostics[0].message
     assert "bad.csv" in error.value.diagnostics[0].message
+    assert "for `x`" not in said or "numbers of `x` are `x0` to `x1`" in str(error.value.diagnostics[0].help)
     assert not list(tmp_path.glob("*out.csv*"))
 
 

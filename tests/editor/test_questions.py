@@ -13,13 +13,11 @@ from mai.compiler.editor.outline import hints, outline
 from mai.compiler.editor.settings.meanings import OWN, SHARED, TRAIN, meaning
 from mai.compiler.editor.view import View
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
-from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, TrainSettings
+from mai.compiler.training.settings import TrainSettings
 from mai.spec import FOLDER
-from mai.spec.settings import fields
+from mai.spec.settings import choices, fields
 
-MODELS = [
-    TrainSettings, *KEPT.values(), *CHECKPOINTS.values(), *GROUPS.values(), *(m for _, models in SETTINGS.values() for m in models.values())
-]  # fmt: skip
+MODELS = [TrainSettings, *(model for _, models in SETTINGS.values() for model in models.values())]
 DATA = "data x: [2], y: class[2] from moons(noise = 0.1)\n"
 STORED = """data x: [2] from moons()
 layer part(x: [d]) -> [d] {
@@ -79,6 +77,12 @@ def test_every_setting_has_a_meaning(model) -> None:
         said = meaning(model, name)
         where = "its model's docstring or compiler/editor/settings/meanings.py"
         assert said.endswith((".", "?")), f"`{name}` has no sentence in {where}"
+
+
+def test_every_model_that_a_setting_may_be_is_in_the_reference() -> None:
+    assert {model for each in MODELS for choice in choices(each).values() for model in choice.models.values()} <= {
+        *MODELS
+    }
 
 
 def test_no_meaning_is_of_nothing() -> None:

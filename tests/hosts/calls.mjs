@@ -48,14 +48,15 @@ const answers = [];
 const notes = []; // that a call has besides its answer
 console.warn = (note) => notes.push(note);
 const opened = new Map();
-for (const { file, step, values, prompt, host, options, verify, chat, every, release, watch } of JSON.parse(await readFile(calls), revived)) {
+for (const { file, step, values, prompt, host, options, verify, chat, every, release, watch, beside } of JSON.parse(await readFile(calls), revived)) {
   try {
     const model = host
       ? await load(HOSTS[host](), file, { step, Tokenizer, ...options })
       : (opened.get(file) ?? (await load(ort, file, { step, Tokenizer, Template })));
     if (!host) opened.set(file, model);
     if (release) await model.release();
-    if (watch) answers.push(await watched(model, { values, prompt, every, says: chat?.says, ...watch }));
+    if (beside) answers.push(...(await together(model, values, beside)));
+    else if (watch) answers.push(await watched(model, { values, prompt, every, says: chat?.says, ...watch }));
     else if (verify) answers.push({ differences: await model.verify() });
     else if (chat) {
       if (chat.template) model.manifest.chat.templates = { default: chat.template };
@@ -73,6 +74,15 @@ for (const { file, step, values, prompt, host, options, verify, chat, every, rel
   if (notes.length) answers.at(-1).notes = notes.splice(0);
 }
 console.log(JSON.stringify(answers));
+
+/** What each of several calls at once gives: one, and others of other files, of which each changes its numbers as soon as it has asked. */
+async function together(model, values, beside) {
+  const models = [model, ...(await Promise.all(beside.map(({ file }) => load(ort, file))))];
+  const asked = [values, ...beside.map((each) => each.values)].map((each) => Object.entries(each).map(([name, numbers]) => [name, Float32Array.from(numbers)]));
+  const runs = models.map((each, place) => each.run(Object.fromEntries(asked[place])));
+  asked.flat().forEach(([, numbers]) => numbers.fill(0));
+  return (await Promise.all(runs)).map((results) => ({ results: plain(results) }));
+}
 
 /**
  * How many other tasks the host did beside a call, how many parts there were, and what ended it: the signal is aborted after so many

@@ -146,7 +146,7 @@ def test_words_that_a_table_keeps_once_are_texts(tmp_path: Path) -> None:
     ]
     (path,) = write_data(pa.table({"a": pa.chunked_array(parts)}), ["a"], tmp_path)
     assert parquet.read_table(path).to_pydict() == {"a": ["u", None, "v", "v", None, "u"]}
-    with pytest.raises(mai.MaiError, match="cannot be kept in a file"):
+    with pytest.raises(mai.MaiError, match="`a` cannot be kept in a file"):
         write_data(pa.table({"a": pa.array([(1, 2, 3)], pa.month_day_nano_interval())}), ["a"], tmp_path)
 
 

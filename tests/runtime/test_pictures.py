@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 from PIL import Image
 
 from mai.runtime import ModelError
@@ -18,6 +19,8 @@ from mai.runtime.model.manifest import Port
 from mai.runtime.show.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
 from mai.runtime.show.field import visible_range
 from mai.runtime.show.picture import Look, draw
+from tests.support.cases.small_files import build, manifest, real
+from tests.support.command import invoke
 from tests.support.pictures import ACCENT, TEAL, frames, grid, output, rotation, words
 
 
@@ -248,6 +251,25 @@ def test_data_are_drawn_over_a_map_and_beside_points(tmp_path: Path) -> None:
         assert counts[0] == 0 < counts[1]
     with pytest.raises(ModelError, match="no map of the plane"):
         draw(np.zeros((3, 1, 8, 8)), output(1, 8, 8), tmp_path / "x.png", Look(over=over))
+
+
+def test_points_have_the_colours_of_their_labels(tmp_path: Path) -> None:
+    """Of those that are asked for, or of a result beside them; the legend has their names. Of many labels none has a colour."""
+    label = Port(name="kind", kind="output", dtype="int64", shape=[], batch=True, classes=2, field="kind")
+    points = Port(name="f", kind="output", dtype="float32", shape=[2], batch=True)
+    described = manifest([real("t")], [], [points, label]).model_copy(update={"labels": {"kind": ["cat", "dog"]}})
+    nodes = [
+        helper.make_node("Concat", ["column", "column"], ["f"], axis=1),
+        helper.make_node("Unsqueeze", ["t", "one"], ["column"]),
+        helper.make_node("Cast", ["t"], ["kind"], to=7),
+    ]
+    onnx.save(build(described, [nodes[1], nodes[0], nodes[2]], {"one": np.array([1])}), tmp_path / "m.onnx")
+    said = invoke("run", tmp_path / "m.onnx", "t=[0,1,1,0]", "--out", tmp_path / "p.svg")
+    assert said.exit_code == 0
+    picture = (tmp_path / "p.f.svg").read_text()
+    assert all(f"<!-- {name} -->" in picture for name in ("cat", "dog"))
+    draw(np.zeros((9, 2)), output(2), tmp_path / "q.svg", Look(labels=np.arange(9)))
+    assert "<!-- 8 -->" not in (tmp_path / "q.svg").read_text()
 
 
 def test_a_forecast_is_a_curve_after_its_past(tmp_path: Path) -> None:

@@ -269,8 +269,8 @@ export f(x: [n], z: [m], y: [m], k: [j]) -> ([n], [n], [m], [m], [m], [m], [j, 3
 }
 """
     x = np.asarray([[1e-30, 1e-3, 0.5, 1.0, 1.5, 2.0, 3.7, 7.99, 8.0, 50.0, 1e4, 1e8]], np.float32)
-    z = np.asarray([[-12.0, -5.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 5.0]], np.float32)
-    y = np.asarray([[-0.9999, -0.96, -0.3, -1e-6, 0.0, 1e-6, 0.5, 0.999]], np.float32)
+    z = np.asarray([[-12.0, -5.0, -1.0, -1e-3, 0.0, 1e-3, 0.5, 1.0, 3.0, 5.0]], np.float32)
+    y = np.asarray([[-0.9999, -0.96, -0.95, -0.92, -0.3, -1e-6, 0.0, 1e-6, 0.5, 0.999]], np.float32)
     k = np.asarray([[14900, 15000, 15003, 15200]], np.float32)
     checked = program(spec)
     path = export(checked, "f", Trained(load_weights(checked, None)[0]), tmp_path).path

@@ -328,6 +328,39 @@ def test_words_that_differ_in_capital_letters_alone_are_told(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.dat"])
+def test_columns_between_blanks_are_refused(name: str, tmp_path: Path) -> None:
+    """But for numbers whose thousands are apart, dates in words, and prose."""
+    rows = "".join(f" {i * 0.37:6.3f}  {i:7.4f}   {i % 2}\n" for i in range(20))
+    (tmp_path / name).write_text("  a   b  y\n" + rows)
+    with pytest.raises(MaiError, match="3 columns separated by blanks") as caught:
+        describe([tmp_path / name])
+    assert 'sep=r"\\s+"' in str(caught.value.diagnostics[0].help)
+    for head, row in (("unit price", "1 234"), ("made on day", "12 Mar 2024"), ("two words", "red 7")):
+        (tmp_path / name).write_text(f"{head}\n" + f"{row}\n" * 20)
+        describe([tmp_path / name])
+
+
+def test_cells_with_several_choices_are_told(tmp_path: Path) -> None:
+    modes = [
+        "bus; bike",
+        "bike; car",
+        "car; walk; bus",
+        "walk; car",
+        "bus; walk",
+        "bike; walk",
+        "car",
+        "bus; car; bike",
+        "bike; bus",
+    ]
+    rows = "".join(f"{modes[i % len(modes)]},{i * 7 % 5}\n" for i in range(90))
+    (note,) = summary_of(tmp_path / "t.csv", f"m,y\n{rows}").notes
+    assert note.startswith("t.csv: `m` holds lists of 4 choices, as `bus; bike`, each of which is a label of its own")
+    assert not summary_of(
+        tmp_path / "t.csv", "m,y\n" + "".join(f"{'ab'[i % 2]} / x{i % 9},{i % 5}\n" for i in range(90))
+    ).notes
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

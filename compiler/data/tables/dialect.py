@@ -29,6 +29,7 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 WESTERN = "cp1252"
 UTF8 = ("utf-8", "utf-8-sig")
 LINES, SHOWN = 50, 40
+COLUMNS_A_WORD = 3  # Between blanks, more than so many for each with words: `12 Mar 2024` has no columns.
 FEWEST = 5  # Lines of a table that is not called one: in verses and prose so many hardly ever have as many commas each.
 ENDS = re.compile(r"\r\n|\n|\r")
 # A letter of Europe in UTF-8; in Windows-1252 a capital letter and a sign.
@@ -118,9 +119,27 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
     cells = None
     if first is not None and first.count('"') % 2 == 0:
         cells = [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
+    if stated.separator is None and cells is not None and len(cells) == 1:
+        _refuse_blanks(path, lines[above:] if is_all else lines[above:-1])
     dialect = replace(with_decimal(stated), encoding=encoding, separator=separator)
     rows = [[]] * above + [*csv.reader(lines[above:], delimiter=separator)]
     return dialect.without_rows(rows, above, title), cells
+
+
+def _refuse_blanks(path: Path, lines: Sequence[str]) -> None:
+    """Raise `MaiError` for lines of one column each that are several, separated by blanks, most of them numbers."""
+    rows = [line.split() for line in lines if line.strip()]
+    count = len(rows[0]) if rows else 0
+    if count < 2 or len(rows) <= FEWEST or {len(row) for row in rows} != {count}:
+        return
+    words = sum(any(not _is_any_number(row[place]) for row in rows[1:]) for place in range(count))
+    if words < count / COLUMNS_A_WORD and not all(_is_any_number(line.strip()) for line in lines[1:] if line.strip()):
+        help = f'write commas between them: in pandas `read_csv("{path.name}", sep=r"\\s+").to_csv("{path.stem}.csv", index=False)`'
+        raise bad(f"{path} has {count} columns separated by blanks, which is not read", help=help)
+
+
+def _is_any_number(cell: str) -> bool:
+    return any(number_of(cell, sign) is not None for sign in OTHER)
 
 
 def holds_columns(path: Path) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.paths import listed
+from mai.compiler.data.places import Places
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.rows import Column, Dates, Padded, Rows, Spans, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request
@@ -141,6 +142,7 @@ def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted, conversations:
         notes=(*rows.notes, *notes),
         has_gaps=source.missing == "keep",
         parts=parts,
+        places=Places(rows.numbers[numbers]),
         decimal=common_sign(rows.tables),
         dates=rows.dates,
         absent=source.absent_values,

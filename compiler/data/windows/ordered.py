@@ -104,7 +104,9 @@ def _help_with_same(series: Series, times: Array) -> str | None:
     moments = times.astype(MICROSECOND) if times.dtype.kind == "i" else None
     if moments is not None and _are_of_turned_clocks(moments):
         return "clocks were put back there: write times with their offset, as `2022-10-30T02:00+01:00`, or in UTC"
-    return "name the column that tells several series apart: `group = ...`" if series.group is None else None
+    if series.group is not None:
+        return f"`{series.group}` does not tell all series apart: where several columns do, write them as one, as `north-7`"
+    return "name the column that tells several series apart: `group = ...`; where several columns do, write them as one, as `north-7`"
 
 
 def _are_of_turned_clocks(moments: Array) -> bool:

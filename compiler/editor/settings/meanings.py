@@ -115,6 +115,7 @@ OWN: Mapping[str, str] = {
     "last.count": "How many of the latest checkpoints stay.",
     "every.steps": "After how many steps a checkpoint that stays is written, again and again.",
     "every.count": "How many of the latest checkpoints stay beside these.",
+    "code.values": "What says in that column that there is no value: a number, a word, or several of these.",
     "best.metric": "What tells which weights are the best: `loss`, or a number that the block reports.",
     "best.patience": "After how many steps without better weights training ends; without it, at its last step.",
     "random.test": "The share of the rows that is for tests alone.",

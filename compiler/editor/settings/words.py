@@ -13,7 +13,7 @@ from mai.compiler.editor.view import View, prelude_symbols
 from mai.compiler.elaborate.functions.function_reference import SETTINGS, written_default
 from mai.compiler.elaborate.functions.registered import listed
 from mai.compiler.solvers import DEFAULTS, SOLVERS
-from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, TrainSettings
+from mai.compiler.training.settings import TrainSettings
 from mai.spec import ast
 from mai.spec.record import record
 from mai.spec.reference import example_of_setting
@@ -82,8 +82,8 @@ def model_of(call: Open) -> type[Settings] | None:
         return here[call.name]
     if call.name in prelude_symbols():
         return None
-    models: list[Mapping[str, type[Settings]]] = [registry for _, registry in SETTINGS.values()]
-    return next((m[call.name] for m in [*models, KEPT, CHECKPOINTS, GROUPS] if call.name in m), None)
+    models = [*(registry for _, registry in SETTINGS.values()), *_by_setting().values()]
+    return next((m[call.name] for m in models if call.name in m), None)
 
 
 def arguments_of(call: Open, sight: Mapping[str, Symbol]) -> dict[str, str]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from textwrap import indent
 
 from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.sources.table import CODES
 from mai.compiler.data.sources.text import TOKENIZERS
 from mai.compiler.data.splitting.split_kinds import SPLITS
 from mai.compiler.elaborate.functions.registered import BUILTINS, listed
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.samples import SAMPLES
-from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
+from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, OPTIMIZERS, SCHEDULES
 from mai.spec import is_public, prelude_parts, prelude_sources
 from mai.spec.reference import Example, examples_of_reference
 from mai.spec.settings import NEEDED, Settings, taken
@@ -84,6 +85,16 @@ SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
         SAMPLES,
     ),
     "Tokenizers": ("`text(bpe(vocab = 4096))`.", TOKENIZERS),
+    "Weights that are kept": ("`train(keep = best(auc, max), ...)`: which weights are written in the end.", KEPT),
+    "Checkpoints": ("`train(checkpoints = last(5), ...)`: which of them stay.", CHECKPOINTS),
+    "Groups of weights": (
+        '`train(groups = [group("encoder.*", lr = 1e-5), group("*.bias", weight_decay = 0)], ...)`: rates and decays of their own.',
+        GROUPS,
+    ),
+    "Codes of missing values": (
+        '`table("a.csv", absent = code(pain, -9), ...)`: what says in one column that there is no value.',
+        CODES,
+    ),
 }
 
 

@@ -13,6 +13,8 @@ BESIDE = (
     "`shift(h, 1)` moves a sequence on by a token; vectors before the tokens can be looked at beside them, `attend(h, m, m, 8)`, or"
     " stand in the places of the first tokens of the prompt, `where(range(P)[:, None] < 4, table[:P], h)`"
 )
+NAMED = ("loop",)  # Nodes whose name is a word that the reader knows.
+WIDE = 60  # Characters of the longest expression that a message has in it.
 
 
 class GrowingAxes:
@@ -80,7 +82,9 @@ class GrowingAxes:
 
     def refused(self, why: str, help: str | None = None) -> MaiError:
         """The error for an operation without an incremental form."""
-        name = self.node.op.name
+        name, span = self.node.op.name, self.node.span
+        if name not in NAMED and span is not None and name not in span.text and len(span.text) < WIDE:
+            name = span.text  # An index or an operator has a name in the compiler alone.
         help = help or "without `--cache` and `--speculate`, its file computes the whole text again for every token"
         message = f"`{name}` {why}, so the text cannot grow token by token"
-        return MaiError([Diagnostic("looks-ahead", self.node.span, message, label=f"`{name}`", help=help)])
+        return MaiError([Diagnostic("looks-ahead", span, message, label=f"`{name}`", help=help)])

@@ -1,11 +1,11 @@
-"""Parameters of distributions that have to be positive and come from a linear layer, whose numbers are of any sign."""
+"""What has to be positive, a deviation or what a logarithm is of, and comes from a linear layer, whose numbers are of any sign."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from mai.compiler.elaborate.random.families import FAMILIES, Parameter
+from mai.compiler.elaborate.random.families import FAMILIES
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.ast_walk import nodes_of
@@ -13,6 +13,7 @@ from mai.spec.diagnostics import Diagnostic
 from mai.spec.diagnostics.edit import put
 
 Functions = Mapping[str, ast.Function]
+ROOTS = {"log": "a positive number", "sqrt": "a number of at least 0"}
 LINEAR = ("linear", "conv", "conv1d", "conv3d")
 
 
@@ -71,14 +72,17 @@ def unbounded_parameters(subject: Subject) -> Iterator[Diagnostic]:
         if isinstance(declaration, ast.Function | ast.Train | ast.Claim):
             body = _Body(declaration.body, functions)
             for call in nodes_of(declaration.body, ast.Call):
-                for parameter, value in _positive_arguments(call):
+                for what, value in _positive_arguments(call):
                     if body.is_linear(value):
-                        yield _unbounded(call, parameter, value)
+                        yield _unbounded(what, value)
 
 
-def _positive_arguments(call: ast.Call) -> Iterator[tuple[Parameter, ast.Expr]]:
-    """The arguments of a distribution that have a least value and no largest one."""
-    family = FAMILIES.get(call.function.span.text)
+def _positive_arguments(call: ast.Call) -> Iterator[tuple[str, ast.Expr]]:
+    """The arguments that have a least value and no largest one, each with what it is: those of distributions, and of `log` and `sqrt`."""
+    name = call.function.span.text
+    if name in ROOTS and call.arguments:
+        yield f"`{name}` is of {ROOTS[name]}", call.arguments[0].value
+    family = FAMILIES.get(name)
     if family is None:
         return
     has_shape = family.has_shape and bool(call.arguments) and isinstance(call.arguments[0].value, ast.Stack)
@@ -87,10 +91,10 @@ def _positive_arguments(call: ast.Call) -> Iterator[tuple[Parameter, ast.Expr]]:
         at_place = family.parameters[place] if place < len(family.parameters) else None
         parameter = at_place if argument.name is None else by_name.get(argument.name)
         if parameter is not None and parameter.least is not None and parameter.most is None:
-            yield parameter, argument.value
+            yield f"`{parameter.name}` of `{name}` is {parameter.what}", argument.value
 
 
-def _unbounded(call: ast.Call, parameter: Parameter, value: ast.Expr) -> Diagnostic:
-    name, written = call.function.span.text, value.span.text
-    said = f"`{parameter.name}` of `{name}` is {parameter.what}; this comes from a linear layer, and is any number"
-    return warning("unbounded-parameter", value.span, said, help=put(value.span, f"softplus({written})", "write `{}`"))
+def _unbounded(what: str, value: ast.Expr) -> Diagnostic:
+    said = f"{what}; this comes from a linear layer, and is any number"
+    help = put(value.span, f"softplus({value.span.text})", "write `{}`")
+    return warning("unbounded-parameter", value.span, said, help=help)

@@ -175,9 +175,17 @@ WARNINGS: dict[str, Entry] = {
     "unbounded-parameter": Entry(
         "A positive parameter from a linear layer",
         "A deviation, a scale, a rate or a concentration is positive. A linear layer gives any number: of those below 0 the density is\n"
-        "not a number, and one step with it makes every parameter NaN. `softplus(s)` is positive, and so is `exp(s)`.",
+        "not a number, and one step with it makes every parameter NaN. `softplus(s)` is positive, and so is `exp(s)`. So it is with what\n"
+        "`log` and `sqrt` are of.",
         _SPREAD.format("h[1]"),
         _SPREAD.format("softplus(h[1])"),
+    ),
+    "one-of-one": Entry(
+        "A choice among one",
+        "The softmax of one number is 1, whatever it is, and its largest is at place 0: the net behind it counts for nothing. For two\n"
+        "labels there are two logits, or one and `sigmoid`.",
+        _HALVES.replace("linear(x, 1)[0]", "softmax(linear(x, 1))[0]").format("f(x)"),
+        _HALVES.replace("linear(x, 1)[0]", "sigmoid(linear(x, 1))[0]").format("f(x)"),
     ),
     "label-as-number": Entry(
         "A label that is taken for an amount",

@@ -197,6 +197,7 @@ def test_numbers_far_from_those_of_the_data(javascript: JavaScript, tmp_path: Pa
         {"one": [0, 1e-9], "x": [[5, 5]] * 3},
         {"one": None},
         {"day": None},
+        {"one": []},
     ]
     model = load(file)
     answers = javascript([{"file": str(file), "values": right | each} for each in changed])
@@ -216,6 +217,24 @@ def test_numbers_far_from_those_of_the_data(javascript: JavaScript, tmp_path: Pa
     ]
     assert answers[2]["notes"][-1] == "`many`: so are 2 more of its numbers"
     assert answers[3]["error"] == "the batch is 2 in `one` and 3 in `x`"
+
+
+def test_several_calls_at_once(javascript: JavaScript, tmp_path: Path) -> None:
+    """Each has its own results, also where files with other inputs and outputs are opened and called meanwhile."""
+    calls = []
+    for count in (1, 5, 2, 4, 1, 3):
+        names = [f"x{k}" for k in range(count)]
+        outputs = [output(f"of_{name}") for name in names]
+        nodes = [helper.make_node("Identity", [name], [f"of_{name}"]) for name in names]
+        file = tmp_path / f"{len(calls)}.onnx"
+        file.write_bytes(build(manifest([*map(real, names)], [], outputs), nodes).SerializeToString())
+        calls.append({"file": str(file), "values": {name: [10 * len(calls) + k] for k, name in enumerate(names)}})
+    first, *others = calls
+    answers = javascript([{**first, "beside": others}])
+    for answer, call in zip(answers, calls, strict=True):
+        assert {name: array.tolist() for name, array in arrays(answer).items()} == {
+            f"of_{name}": values for name, values in call["values"].items()
+        }
 
 
 def test_a_vector_of_dates(javascript: JavaScript, tmp_path: Path) -> None:

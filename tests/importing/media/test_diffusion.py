@@ -44,6 +44,7 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim, mended by levels": ("UniPCMultistep", {
         "use_karras_sigmas": True, "beta_schedule": "scaled_linear", "prediction_type": "v_prediction", "solver_order": 1}),
     "ddpm": ("DDPM", {}),
+    "ddpm, leaping": ("LCM", {}),
     "ddpm, solved": ("DPMSolverMultistep", {"algorithm_type": "sde-dpmsolver++"}),
     "ddpm, large": ("DDPM", {"variance_type": "fixed_large"}),
 }  # fmt: skip

@@ -129,6 +129,12 @@ export f(x: [4]) -> (int[2], [2], [], int, [4]) {
 """
 
 
+def test_names_take_the_numbers_of_a_list(program: Maker) -> None:
+    text = "export f(x: [N, 3]) -> [] {\n  (n, d) = shape(x)\n  (a, b) = [2, n]\n  return sum(x) / n + a * b * d\n}\n"
+    (result,) = evaluate(forms.prepare(program(text).exports["f"]), {"x": np.ones((1, 4, 3))}, {}, {})
+    assert result.tolist() == [27]
+
+
 def test_a_number_takes_one_of_several_results(program: Maker) -> None:
     x = np.array([[1.0, 4, 3, 2]])
     results = evaluate(forms.prepare(program(RESULTS).exports["f"]), {"x": x}, {}, {})

@@ -274,3 +274,5 @@ def test_numbers_unlike_those_of_training_are_warned_of(write: Write, values: li
         warnings.simplefilter("always")
         model(x=values)
     assert [str(each.message) for each in caught] == notes
+    with pytest.raises(ModelError, match="the batch of `x` is empty"):
+        model(x=np.zeros((0, 2)))
