@@ -168,15 +168,17 @@ def large_windows(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def choices_among_one(subject: Subject) -> Iterator[Diagnostic]:
-    """`softmax(linear(x, 1))` is 1. Where a const is 1, as the number of experts may be, it is meant."""
+    """`softmax(linear(x, 1))` is 1. Where a const is 1, as the number of experts may be, or another call has more, it is meant."""
     if 1 in subject.program.constants.values():
         return
-    for graph in subject.graphs:
-        for node in (n for n in graph.walk() if n.op in AMONG_ONE):
-            if node.span is not None and node.inputs[0].type.shape[node.attributes["axis"]] == 1:
-                name, result = AMONG_ONE[node.op]
-                said = f"`{name}` along an axis of one number is {result}, whatever the number is"
-                yield warning("one-of-one", node.span, said, help=_as_sigmoid(node.span))
+    nodes = [n for graph in subject.graphs for n in graph.walk() if n.op in AMONG_ONE]
+    sizes = [(n.span, n.op, n.inputs[0].type.shape[n.attributes["axis"]]) for n in nodes]
+    among_more = {span for span, _, size in sizes if size != 1}
+    for span, op, _ in sizes:
+        if span is not None and span not in among_more:
+            name, result = AMONG_ONE[op]
+            said = f"`{name}` along an axis of one number is {result}, whatever the number is"
+            yield warning("one-of-one", span, said, help=_as_sigmoid(span))
 
 
 def _as_sigmoid(call: Span) -> Edit | str:

@@ -210,11 +210,20 @@ def copied_answers(subject: Subject) -> Iterator[Diagnostic]:
         ]
         places = [_place_in_text(flow, index) for index in read]
         is_forwards = any(n is not None and n.op is Attention and n.attributes["causal"] for n in nodes)
-        if is_forwards and read and all(each is text and place >= asked for each, place in places):
+        is_read = bool(read) and all(each is text and place >= asked for each, place in places)
+        if is_forwards and is_read and not any(n is not None and _moves_places(flow, n, text) for n in nodes):
             said = "each token is asked for where the net has read it already: it learns to copy"
             yield warning(
                 "seen-answers", loss.span, said, help="ask for the next one: `cross_entropy(f(x[:-1]), x[1:])`"
             )
+
+
+def _moves_places(flow: Dataflow, node: Node, text: Value) -> bool:
+    """Whether what is computed of a text's tokens is moved to other places, or has only some of them: `shift(h, 1)`, `h[:-1]`."""
+    if node.op not in (Shift, Slice, Take) or node.inputs[0].type.dtype is not DType.REAL:
+        return False
+    moved, rows = node.inputs[0], text.type.physical[-1]
+    return moved.type.physical[node.attributes["axis"]] == rows and text in flow.behind(moved)
 
 
 def _place_in_text(flow: Dataflow, tokens: Value) -> tuple[Value, int]:

@@ -78,7 +78,7 @@ def _help_of(usage: Usage) -> str:
 
 def _top(version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False) -> None:
     if version:
-        say(f"mai {mai.__version__}")
+        say(f"mai {mai.__version__}, language {mai.__language__}")
         raise typer.Exit
 
 

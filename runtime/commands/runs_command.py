@@ -36,7 +36,7 @@ def runs(
         folds_in,
         goal_in,
         grouped,
-        never_begun,
+        not_begun,
         read_runs,
         runs_in,
         sorted_runs,
@@ -63,13 +63,9 @@ def runs(
     for place in places:
         if not runs_in(place):
             say(f"note: {place} holds no run", err=True)
-        failed = [folder.name for folder in never_begun(place)]
-        if failed:
-            some = few_of(failed, 3)
-            say(
-                f"note: of {len(failed):,} more there is a log alone, {LOG}, which says why they never began: {some}",
-                err=True,
-            )
+        if others := [folder.name for folder in not_begun(place)]:
+            what = f"{len(others):,} more: just starting, or ended before training began ({LOG} says which)"
+            say(f"note: {what}: {few_of(others, 3)}", err=True)
     if out is not None:
         _draw(ordered, out)
 

@@ -28,7 +28,15 @@ from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.growing import GrowsText
-from mai.runtime.text.prompts import Prompt, check_length, check_shortest, form_of_texts, format_result, read_prompt
+from mai.runtime.text.prompts import (
+    Prompt,
+    check_length,
+    check_shortest,
+    form_of_texts,
+    format_result,
+    notes_of_length,
+    read_prompt,
+)
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
@@ -181,7 +189,7 @@ class Model(GrowsText):
         feed = self._defaults | taken
         if prompt is not None and self.manifest.text is not None:
             check_shortest(self.inputs[self.manifest.text.prompt], prompt.rows, self.manifest.least)
-            check_length(self.manifest.text, prompt.rows, feed)
+            notes += notes_of_length(self.manifest.text, check_length(self.manifest.text, prompt.rows, feed))
         return Prepared(feed, form if prompt is None else prompt, notes)
 
     def compute(self, feed: Mapping[str, Array], limit: TimeLimit) -> list[Array]:

@@ -15,7 +15,7 @@ class Prepared(NamedTuple):
     Attributes:
         feed: arrays by name, inputs [batch, ...] and the settings that were given.
         form: of a result that is a text, as its prompt was given; else None.
-        notes: what is to be said of its numbers.
+        notes: what is to be said of its numbers, and of the length of its text.
     """
 
     feed: dict[str, Array]

@@ -26,8 +26,8 @@ def runs_in(folder: Path) -> list[Path]:
     return [run for each in inside for run in runs_in(each)]
 
 
-def never_begun(folder: Path) -> list[Path]:
-    """The folders of a sweep's runs that ended before they began: of these there is the log alone."""
+def not_begun(folder: Path) -> list[Path]:
+    """The folders of a sweep's runs that just start, or ended before they began: of these there is the log alone."""
     return sorted(log.parent for log in folder.glob(f"*/{LOG}") if not is_run(log.parent))
 
 

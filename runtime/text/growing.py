@@ -16,7 +16,7 @@ from mai.runtime.inputs.arguments import as_values, prepare
 from mai.runtime.inputs.own_arguments import take_number
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
-from mai.runtime.text.prompts import Prompt, check_length, read_prompt
+from mai.runtime.text.prompts import Prompt, check_length, read_prompt, warn_of_length
 from mai.runtime.text.scores import Scored, score_turns
 from mai.runtime.text.several import several_answers
 from mai.runtime.text.stream import Turns, decode_stream, find_step_file, grow, step_path
@@ -116,7 +116,7 @@ class GrowsText(ABC):
         start, text = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special), self.manifest.text
         assert text is not None
         total = text.usual if count is None else count
-        check_length(text, start.rows, {str(text.count): total})
+        warn_of_length(text, check_length(text, start.rows, {str(text.count): total}))
         return replace(start, rows=as_values(self.prompt_port, start.rows)), total
 
     def turns(

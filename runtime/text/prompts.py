@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
@@ -12,7 +11,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import as_array
-from mai.runtime.inputs.labels import levels_of_mai
+from mai.runtime.inputs.labels import warn_of
 from mai.runtime.model.manifest import Port, Text
 from mai.runtime.text.tokenizer import Tokenizer
 
@@ -169,8 +168,8 @@ def _check_tokens(port: Port, rows: Array) -> Array:
     return rows
 
 
-def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int], said_as: str | None = None) -> None:
-    """Check that the longest prompt and what is appended to it fit into what the model reads.
+def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int], said_as: str | None = None) -> int:
+    """How many tokens the longest prompt may come to with what is appended to it, which fit into what the model reads.
 
     Args:
         rows: the prompts, [batch, length].
@@ -182,9 +181,8 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int], s
     """
     count = settings.get(text.count, text.usual) if isinstance(text.count, str) else text.count
     longest = int((rows != NOTHING).sum(1).max())
-    warn_of_length(text, longest + int(count))
     if text.limit is None or longest + int(count) - 1 <= text.limit:
-        return
+        return longest + int(count)
     message = (
         f"this model reads at most {text.limit} tokens: {longest} of the prompt and {int(count)} more are too many"
     )
@@ -195,15 +193,16 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int], s
 
 def warn_of_length(text: Text, length: int) -> None:
     """A warning where a text may come to more tokens than any that the model was trained on; none where nothing says how many these were."""
-    if (said := longer_than_trained(text, length)) is not None:
-        warnings.warn(said, stacklevel=levels_of_mai())
+    warn_of(notes_of_length(text, length))
 
 
-def longer_than_trained(text: Text, length: int) -> str | None:
-    """What is to be said of a text of so many tokens; None where the model was trained on as long ones, or nothing says how many it read."""
+def notes_of_length(text: Text, length: int) -> list[str]:
+    """What is to be said of a text of so many tokens: nothing where the model was trained on as long ones, or nothing says how many it read."""
     if text.context is None or length <= text.context:
-        return None
-    return f"this text may have more than {text.context} tokens, and the model was trained on none so long: what it writes there may be worse"
+        return []
+    return [
+        f"this text may have more than {text.context} tokens, and the model was trained on none so long: what it writes there may be worse"
+    ]
 
 
 def check_shortest(port: Port, rows: Array, least: Mapping[str, int]) -> None:

@@ -175,9 +175,9 @@ export class Model {
 
   /** What the file makes of its feeds. */
   async _compute(feeds, signal) {
+    if (this.isReleased) throw new ModelError("this model was released: `load` opens the file again");
     return await inTurn(this.ort, async () => {
       signal?.throwIfAborted();
-      if (this.isReleased) throw new ModelError("this model was released: `load` opens the file again");
       return await telling(FAILED, () => this.session.run(feeds));
     });
   }
@@ -352,12 +352,11 @@ export class Model {
 
   _checkLength(tokens, more, { limit } = this.manifest.text) {
     const { count, context } = this.manifest.text;
-    if (context && tokens + more > context)
-      console.warn(`this text may have more than ${context} tokens, and the model was trained on none so long: what it writes there may be worse`);
-    if (!limit || tokens + more - 1 <= limit) return;
     const room = limit - tokens + 1;
     const help = typeof count === "string" && room > 0 ? `; ${count}=${room} fits` : "";
-    throw new ModelError(`this model reads at most ${limit} tokens: ${tokens} and ${more} more are too many${help}`);
+    if (limit && room < more) throw new ModelError(`this model reads at most ${limit} tokens: ${tokens} and ${more} more are too many${help}`);
+    if (context && tokens + more > context)
+      console.warn(`this text may have more than ${context} tokens, and the model was trained on none so long: what it writes there may be worse`);
   }
 
   /** Put a value into the feeds, a setting's default where it is left out. */
@@ -837,8 +836,15 @@ export function rowsOf({ data, dims }) {
 }
 
 /** The names of the labels that a port takes or gives, by their numbers; older files name those of the port's own field. */
-export function labelsOf({ labels }, { name, field = name }) {
+export function labelsOf({ labels }, port) {
+  const { name, field = name } = described(port);
   return field === null ? [] : (labels[field] ?? []);
+}
+
+/** The description of an input, a setting or an output, and nothing that is none. */
+function described(port) {
+  if (typeof port?.name === "string") return port;
+  throw new ModelError(`the description of an input, a setting or an output is needed, as \`model.inputs.town\`; this is ${JSON.stringify(port)}`);
 }
 
 /** The label after those with names, for what is missing or not known; null where a file has none, which older ones do not say. */
@@ -876,7 +882,8 @@ function trimmed(word, spaces) {
 }
 
 /** How an input's numbers are written as dates, "day", "time" or "utc", where all of them were dates in the data; null where they are numbers. */
-export function dateFormOf({ facts }, { name, kind }) {
+export function dateFormOf({ facts }, port) {
+  const { name, kind } = described(port);
   const forms = (kind === "input" && facts?.[name]?.dates) || [];
   return forms.length && forms.every(Boolean) ? ["utc", "time", "day"].find((form) => forms.includes(form)) : null;
 }

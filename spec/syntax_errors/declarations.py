@@ -15,7 +15,11 @@ OBJECTIVES = ("loss", "objective", "cost")
 PREPOSITIONS = ("with", "for", "using", "on", "over")
 NET, TRAIN, CLAIM = "net f(x: [2]) -> [2]", "train(steps = 1000)", "claim name"
 AROUND = dict.fromkeys(("minimize", "report", "record", *OBJECTIVES), TRAIN) | {"check": CLAIM}
-SPACE = re.compile(r"(?:in\s+)?[Rℝ](?:\^?(?:\{(\w+)\}|\[(\w+)\])|\^(\w+))?(?![\w^\[({])")
+SIZE = r"(\d+|[^\W\d]\w*)"
+SPACE = re.compile(rf"(?:in\s+)?[Rℝ](?:\^?(?:\{{{SIZE}\}}|\[{SIZE}\])|\^{SIZE})?(?![\w^\[({{])")
+SETTINGS = re.compile(
+    rf"train\b\s*([^\W\d]\w*\b(?!\s*=))?\s*(?:(?:{'|'.join(PREPOSITIONS)})\b)?\s*(\w+\s*=[^{{\n]*?)\s*\{{"
+)
 
 
 def _is_top(p: Place) -> bool:
@@ -38,11 +42,11 @@ def _block_of(p: Place) -> str:
 
 def _settings(p: Place) -> Draft | str:
     """`train flow with steps = 50, batch = 8 {` for `train flow(steps = 50, batch = 8) {`."""
-    head = re.compile(r"train\b\s*(\w+\b(?!\s*=))?([^={\n]*?)(\w+\s*=[^{\n]*?)\s*\{").match(p.text, p.begin)
-    if head is None:
+    head = SETTINGS.match(p.text, p.begin)
+    if head is None or head[2].count("(") != head[2].count(")"):
         return f"write `{TRAIN} {{ ... }}`"
     name = f" {head[1]}" if head[1] and head[1] not in PREPOSITIONS else ""
-    return draft(p.begin, head.end() - 1, f"train{name}({head[3]}) ")
+    return draft(p.begin, head.end() - 1, f"train{name}({head[2]}) ")
 
 
 def _source(p: Place) -> Draft | str:
@@ -70,9 +74,10 @@ def _parameters(p: Place) -> Draft | str:
     return repair if isinstance(repair, Draft) else _head(p)
 
 
-def _plain_name(p: Place) -> Draft:
+def _plain_name(p: Place) -> Draft | str:
     """`claim "are near" {` for `claim are_near {`."""
-    return draft(p.at, p.end, re.sub(r"\W+", "_", p.token.strip('"')).strip("_"))
+    name = re.sub(r"\W+", "_", p.token.strip('"')).strip("_")
+    return f"write `{p.word} {name}_1`" if name in mend.KEYWORDS else draft(p.at, p.end, name)
 
 
 def _shape(p: Place) -> Draft | str:

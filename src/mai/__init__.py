@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mai.spec.diagnostics import MaiError
 
 __version__ = "0.20.0"
+__language__ = "1.0"  # The version of the language: docs/stability.md says what it promises.
 __all__ = ["MaiError", "Model", "ModelError", "Run", "Spec", "load", "load_ipython_extension", "read"]
 _HOMES = {
     "MaiError": "mai.spec.diagnostics", "Model": "mai.runtime", "ModelError": "mai.runtime", "Run": "mai.compiler.interface.run",

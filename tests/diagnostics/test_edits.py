@@ -176,6 +176,18 @@ def test_settings_of_a_train_block_stand_in_brackets(wrong: str, right: str) -> 
     assert mend(text % f" {wrong}") == text % right
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "train using adam(lr = 1e-3), steps = 5 { minimize 1 }", "train for 50 epochs, lr = 1e-3 { minimize 1 }",
+        "net f(x: R^2x3) -> real { return x }", 'claim "if" { check 1 < 2 }',
+    ],
+)  # fmt: skip
+def test_a_declaration_that_says_more_has_no_edit(wrong: str) -> None:
+    (diagnostic,) = check_all(Path("a.mai"), texts={"a.mai": Source("a.mai", f"{wrong}\n")}).diagnostics
+    assert diagnostic.slug.startswith("missing-") and not diagnostic.edits
+
+
 @pytest.mark.parametrize("wrong", UNCLEAR)
 def test_a_slip_that_may_mean_something_else_has_no_edit(wrong: str) -> None:
     text = "train(steps = 1) {\n  flag ~ bernoulli(0.5)\n  (x, y) = (1, 2)\n  minimize WRONG\n}\n"

@@ -173,6 +173,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
     ),
     "a root of a linear layer": (POINTS + train("minimize sum((sqrt(f(x)) - x)^2)"), ["unbounded-parameter"]),
+    "a softmax of one, and of two": (
+        "data x: [2] from moons()\nlayer pool(h: [n, 2]) -> [2] {\n  a = softmax(linear(h, 1)[:, 0])\n  return a @ h\n}\n"
+        "net f(x: [2]) -> [2] { return pool(x[None]) + pool(concat(x[None], x[None], axis = 0)) }\n" + train(SQUARES), [],
+    ),
     "the softmax of one": (
         HALVES.replace("linear(x, 1)[0]", "softmax(linear(x, 1))[0]") + train("minimize (f(x) - y)^2"), ["one-of-one"],
     ),
@@ -180,6 +184,13 @@ CASES: dict[str, tuple[str, list[str]]] = {
         "const K = 1\n" + HALVES.replace("linear(x, 1)[0]", "softmax(linear(x, K))[0]") + train("minimize (f(x) - y)^2"), [],
     ),
     "a text that is copied": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x), x)"), ["seen-answers"]),
+    "a text that is moved on by a place": (
+        NEXT.replace("embed(x, 8)", "shift(embed(x, 8), 1)").format("h, 2, causal = true", "cross_entropy(f(x), x)"), [],
+    ),
+    "a text after a vector": (
+        NEXT.replace("embed(x, 8)", "concat(linear([1], 8)[None], embed(x, 8)[:-1], axis = 0)")
+        .format("h, 2, causal = true", "cross_entropy(f(x), x)"), [],
+    ),
     "a text that is asked for backwards": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x[1:]), x[:-1])"), ["seen-answers"]),
     "the token after the next": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x)[:-2], x[2:])"), []),
     "tokens that are hidden": (
@@ -239,6 +250,13 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a likelihood of a net's, averaged": (LIKELY + train("l = p(x)", "minimize 2 * mean(across(l))"), ["likelihood-minimized"]),
     "a label's log probability": (digits("linear(x, 10)", "log_softmax(f(x))[y]"), ["likelihood-minimized"]),
     "a likelihood with its minus": (LIKELY + train("l = -p(x)", "minimize l / 2 + sum(f.linear_1.weight^2)"), []),
+    "a likelihood of an adversary": (
+        GAN.replace("[] { return linear(tanh(linear(x, 8)), 1)[0] }", "[2] { return linear(x, 2) }").replace("x: [2] from", "x: [2], y: class[2] from")
+        + train("l = log_softmax(critic(make(x)))[y]", "minimize -l over critic", "minimize l over make"), [],
+    ),
+    "a likelihood beside a cross-entropy": (
+        digits("linear(x, 10)", "cross_entropy(f(x), y) + 0.1 * log_softmax(f(x))[9 - y]"), [],
+    ),
     "a likelihood against another": (LIKELY + train("minimize p(2 * x) - p(x)"), []),
     "an estimate of a divergence": (LIKELY + train("l = p(x)", "minimize exp(1 - l) - (1 - l) - 1"), []),
     "a likelihood and its square": (LIKELY + train("l = p(x)", "minimize l + l^2"), []),

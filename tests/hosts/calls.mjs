@@ -7,7 +7,7 @@ import { clearImmediate, setImmediate } from "node:timers";
 import { pathToFileURL } from "node:url";
 
 const [library, calls, folder] = process.argv.slice(2);
-const { load } = await import(pathToFileURL(library));
+const { labelsOf, load } = await import(pathToFileURL(library));
 const installed = createRequire(`${folder}/`);
 const ort = installed("onnxruntime-web");
 const { Tokenizer } = installed("@huggingface/tokenizers");
@@ -48,14 +48,15 @@ const answers = [];
 const notes = []; // that a call has besides its answer
 console.warn = (note) => notes.push(note);
 const opened = new Map();
-for (const { file, step, values, prompt, host, options, verify, chat, every, release, watch, beside } of JSON.parse(await readFile(calls), revived)) {
+for (const { file, step, values, prompt, host, options, verify, chat, every, release, watch, beside, port } of JSON.parse(await readFile(calls), revived)) {
   try {
     const model = host
       ? await load(HOSTS[host](), file, { step, Tokenizer, ...options })
       : (opened.get(file) ?? (await load(ort, file, { step, Tokenizer, Template })));
     if (!host) opened.set(file, model);
     if (release) await model.release();
-    if (beside) answers.push(...(await together(model, values, beside)));
+    if (port) answers.push({ labels: labelsOf(model.manifest, model.inputs[port.of] ?? port) });
+    else if (beside) answers.push(...(await together(model, values, beside)));
     else if (watch) answers.push(await watched(model, { values, prompt, every, says: chat?.says, ...watch }));
     else if (verify) answers.push({ differences: await model.verify() });
     else if (chat) {
@@ -75,12 +76,13 @@ for (const { file, step, values, prompt, host, options, verify, chat, every, rel
 }
 console.log(JSON.stringify(answers));
 
-/** What each of several calls at once gives: one, and others of other files, of which each changes its numbers as soon as it has asked. */
+/** What each of several calls at once gives: one, and others of other files, of which each changes its numbers and is released as soon as it has asked. */
 async function together(model, values, beside) {
   const models = [model, ...(await Promise.all(beside.map(({ file }) => load(ort, file))))];
   const asked = [values, ...beside.map((each) => each.values)].map((each) => Object.entries(each).map(([name, numbers]) => [name, Float32Array.from(numbers)]));
   const runs = models.map((each, place) => each.run(Object.fromEntries(asked[place])));
   asked.flat().forEach(([, numbers]) => numbers.fill(0));
+  models.slice(1).forEach((each) => each.release());
   return (await Promise.all(runs)).map((results) => ({ results: plain(results) }));
 }
 

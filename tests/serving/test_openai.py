@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ EMBEDDINGS = "/v1/embeddings"
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>{% if thinks is false %}-{% endif %}"
 )
+LONGER = "this text may have more than 1000 tokens, and the model was trained on none so long: what it writes there may be worse"
 ASKED = {"model": GENERATE, "prompt": "The ", "max_tokens": 9, "seed": 5}
 
 
@@ -58,8 +60,9 @@ def test_a_completion_is_what_the_file_appends(service: Client, text: dict[str, 
 
 def test_a_text_longer_than_those_of_the_training_says_so(service: Client, text: dict[str, Model]) -> None:
     long = "x" * 995
-    said = service.post(COMPLETIONS, {**ASKED, "prompt": long}).json["warning"]
-    assert said.startswith("this text may have more than 1000 tokens, and the model was trained on none so long")
+    with warnings.catch_warnings(action="error"):  # The answers say it, and not the service's terminal.
+        assert service.post(f"/run/{GENERATE}", {"prompt": long, "seed": 5, "example": 0}).json["notes"] == [LONGER]
+        assert service.post(COMPLETIONS, {**ASKED, "prompt": long}).json["warning"] == LONGER
     assert "warning" not in service.post(COMPLETIONS, {**ASKED, "prompt": long[:991]}).json
     with pytest.warns(UserWarning, match="more than 1000 tokens"):
         next(text[GENERATE].stream(long, 9, seed=5, example=0))

@@ -48,16 +48,18 @@ def _scope(body: Sequence[ast.Statement], of_data: Names, drawn: Names) -> _Scop
 
 @record
 class _Term:
-    """What is looked for in an objective: whether an expression is one by its words, and whether it is one that counts."""
+    """What is looked for in an objective: whether an expression is one by its words, and its sign where it counts; 0 for others."""
 
     is_written: Callable[[ast.Expr], bool]
-    counts: Callable[[ast.Expr, _Scope], bool]
+    sign: Callable[[ast.Expr, _Scope], int]
 
 
 def unlikely_data(subject: Subject) -> Iterator[Diagnostic]:
-    """`minimize log_prob(q, x)` of the data x: a minus is lacking."""
-    for objective, signs in _objectives(subject, LIKELIHOOD):
-        if signs and all(sign > 0 for sign in signs):
+    """`minimize log_prob(q, x)` of the data x: a minus is lacking. With `over`, beside its negative, it is an adversary's objective."""
+    objectives = [*_objectives(subject, LIKELIHOOD)]
+    has_likely = any(sign < 0 for _, signs in objectives for sign in signs)
+    for objective, signs in objectives:
+        if signs and all(sign > 0 for sign in signs) and not (objective.over and has_likely):
             said = "this makes the data less and less likely: a log probability is to be large, and this is minimized"
             written = objective.value.span.text
             negative = f"-({written})" if isinstance(objective.value, ast.Binary) else f"-{written}"
@@ -83,7 +85,8 @@ def _added(value: ast.Expr) -> Edit | str:
 
 def _objectives(subject: Subject, term: _Term) -> Iterator[tuple[ast.Minimize, list[int]]]:
     """The objectives of a train block on data, each with the signs of the terms in it."""
-    if subject.train is None or subject.data is None:
+    written = (*subject.nodes(ast.Call), *subject.nodes(ast.Index))
+    if subject.train is None or subject.data is None or not any(map(term.is_written, written)):
         return
     scope = _scope(subject.train.body, frozenset(f.name.id for f in subject.data.fields), frozenset())
     signs = _Signs(term, {f.name.id: f for f in subject.functions}, subject.program.constants)
@@ -109,8 +112,8 @@ class _Signs:
                 yield from self.signs(scope.assigned[expr.id], _Scope(scope.of_data, scope.drawn, rest))
             case ast.Pipe() if _callee(expr.right) in RISING:
                 yield from self.signs(expr.left, scope)
-            case _ if self._term.counts(expr, scope):
-                yield 1
+            case _ if sign := self._term.sign(expr, scope):
+                yield sign
             case ast.Call() if expr.arguments:
                 yield from self._of_call(expr, scope)
             case _:
@@ -161,14 +164,13 @@ class _Signs:
         return _scope(function.body, of_data, drawn)
 
 
-def _is_likelihood(expr: ast.Expr, scope: _Scope) -> bool:
-    """Whether an expression is a log probability of data."""
-    match expr:
-        case ast.Index():
-            return _is_log_probability(expr) and scope.has_data(expr.items)
-        case ast.Call():
-            return _is_log_probability(expr) and scope.has_data(expr.arguments[1].value)
-    return False
+def _sign_of_likelihood(expr: ast.Expr, scope: _Scope) -> int:
+    """1 for a log probability of data, -1 for a cross-entropy of them."""
+    if isinstance(expr, ast.Index):
+        return int(_is_log_probability(expr) and scope.has_data(expr.items))
+    if not isinstance(expr, ast.Call) or len(expr.arguments) != 2 or not scope.has_data(expr.arguments[1].value):
+        return 0
+    return 1 if _is_log_probability(expr) else -(_callee(expr) == "cross_entropy")
 
 
 def _is_log_probability(expr: ast.Expr) -> bool:
@@ -188,5 +190,5 @@ def _callee(expr: ast.Expr) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
-LIKELIHOOD = _Term(_is_log_probability, _is_likelihood)
-DIVERGENCE = _Term(_is_divergence, lambda expr, scope: _is_divergence(expr))
+LIKELIHOOD = _Term(_is_log_probability, _sign_of_likelihood)
+DIVERGENCE = _Term(_is_divergence, lambda expr, scope: int(_is_divergence(expr)))

@@ -68,6 +68,8 @@ class _Body:
 def unbounded_parameters(subject: Subject) -> Iterator[Diagnostic]:
     """`normal(m, s)` where s ends in a linear layer: a deviation below 0 has no density, only NaN."""
     functions = {f.name.id: f for f in subject.functions}
+    if not any(True for call in subject.nodes(ast.Call) for _ in _positive_arguments(call)):
+        return
     for declaration in subject.file.declarations:
         if isinstance(declaration, ast.Function | ast.Train | ast.Claim):
             body = _Body(declaration.body, functions)

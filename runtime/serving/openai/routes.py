@@ -42,7 +42,7 @@ from mai.runtime.serving.options import Options
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Files, Served
 from mai.runtime.serving.writing import respond_by_events, started
-from mai.runtime.text.prompts import encode_text, longer_than_trained, read_prompt
+from mai.runtime.text.prompts import encode_text, notes_of_length, read_prompt
 
 BEGAN = int(time.time())
 MOST_LOG_PROBS = 2**21  # Of a request; each takes some hundred bytes until it is answered.
@@ -217,9 +217,9 @@ async def _all(wanted: list[Wanted], options: Options) -> list[list[tuple[Answer
 
 def _besides(wanted: Wanted) -> dict[str, object]:
     """What an answer says besides OpenAI's: the seed it was drawn with, by which it can be had again; that its text may be longer than those of the training."""
-    warning = longer_than_trained(wanted.text, len(wanted.prompt) + wanted.count)
+    notes = notes_of_length(wanted.text, len(wanted.prompt) + wanted.count)
     seed = {"seed": wanted.values["seed"]} if "seed" in wanted.values else {}
-    return seed if warning is None else {**seed, "warning": warning}
+    return {**seed, "warning": notes[0]} if notes else seed
 
 
 async def _stream(

@@ -181,3 +181,16 @@ def test_a_prompt_of_too_few_tokens_is_refused(javascript: JavaScript, program: 
         assert answer["error"].startswith("`P` is at least 2, ")
     (fits,) = javascript([{"file": str(file), "values": {"prompt": [[3, 1], [-1, 4]][:1]}}])
     assert "results" in fits
+
+
+def test_a_text_longer_than_those_of_the_training_says_so(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    """In Python's words."""
+    spec = program(TEXT.replace("tokenizer = bytes", "tokenizer = bytes, context = 9"))
+    trained = Trained(load_weights(spec, None)[0], tokenizer="bytes")
+    file = export(spec, "generate", trained, tmp_path, CompileOptions(verify=False)).path
+    calls = [{"file": str(file), "values": {"prompt": "Once", "count": count}} for count in (6, 5)]
+    longer, fits = javascript(calls)
+    with pytest.warns(UserWarning, match="more than 9 tokens") as said:
+        load(file)(prompt="Once", count=6)
+    assert longer["notes"] == [str(said[0].message)]
+    assert not fits.get("notes")

@@ -168,7 +168,12 @@ def test_words_are_the_labels_that_cells_are(javascript: JavaScript, tmp_path: P
     nodes = [helper.make_node("Identity", [name], [f"of_{name}"]) for name in NAMES]
     file.write_bytes(build(described, nodes).SerializeToString())
     others = dict.fromkeys(NAMES, 0)
-    answers = javascript([{"file": str(file), "values": {**others, name: word}} for name, word, _ in WORDS])
+    labels, misnamed, *answers = javascript(
+        [{"file": str(file), "port": each} for each in ({"of": "kinds"}, "kinds")]
+        + [{"file": str(file), "values": {**others, name: word}} for name, word, _ in WORDS]
+    )
+    assert labels == {"labels": NAMES["kinds"]}
+    assert misnamed["error"].endswith('as `model.inputs.town`; this is "kinds"')
     for answer, (name, word, place) in zip(answers, WORDS, strict=True):
         if place is None:
             assert "has no label" in answer["error"] or "has no names" in answer["error"], word

@@ -111,7 +111,7 @@ def test_runs_beside_each_other(tmp_path: Path) -> None:
     (tmp_path / "deep" / "w9s0").mkdir()
     (tmp_path / "deep" / "w9s0" / "log.txt").write_text("error: no")
     said = invoke("runs", tmp_path / "deep").output
-    assert "of 1 more there is a log alone, log.txt, which says why they never began: w9s0" in said
+    assert "note: 1 more: just starting, or ended before training began (log.txt says which): w9s0" in said
     said = str(invoke("draw", tmp_path / "deep", "--out", tmp_path / "d.png").exception)
     assert "is the folder of several runs (`mai runs" in said
     with pytest.raises(ModelError, match="no runs in"):
