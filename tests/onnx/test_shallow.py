@@ -88,4 +88,4 @@ def test_torch_is_gone_when_a_file_is_opened(
     monkeypatch.setattr(expected, "torch_reference", torch_reference)
     monkeypatch.setattr(gate, "session", session)
     export(checked, "generate", Trained(load_weights(checked, None)[0]), tmp_path)
-    assert opened == [[True]]
+    assert opened[-1] == [True]  # The sizes that a file can have were tried before, with a session of their own.

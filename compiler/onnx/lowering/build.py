@@ -12,6 +12,7 @@ from mai.compiler.onnx.layout.chunks import scan_chunks
 from mai.compiler.onnx.layout.joined_branches import join_branches
 from mai.compiler.onnx.layout.joined_products import join_products
 from mai.compiler.onnx.layout.lazy import drop_unread, lazy
+from mai.compiler.onnx.layout.named_sizes import name_sizes
 from mai.compiler.onnx.layout.sink import sink
 from mai.compiler.onnx.layout.turned_operands import turn_operands
 from mai.compiler.onnx.layout.unfuse_norms import keep_apart
@@ -75,6 +76,8 @@ def _lay_out(model: ir.Model, options: CompileOptions, coarse: Coarse | None, ro
         keep_apart(model.graph)
     if "Gemm" in operators:
         turn_operands(model.graph)
+    if "Reshape" in operators:
+        name_sizes(model.graph)
 
 
 def serialised(model: ir.Model) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -201,14 +202,14 @@ def _form(recorded: Tape | Replay) -> tuple[object, ...]:
 
 
 def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
-    """What torch computes of a prepared graph for a trial."""
+    """What torch computes of a prepared graph for a trial; its module is made at the first one."""
     from mai.compiler.torch.run import run
 
-    module = torch_module(graph, weights)
+    module = cache(lambda: torch_module(graph, weights))
 
     def reference(tried: Trial) -> list[Array]:
         try:
-            return run(module, graph, tried.inputs, tried.settings)
+            return run(module(), graph, tried.inputs, tried.settings)
         except RuntimeError as error:
             if "ZeroDivisionError" not in str(error):
                 raise

@@ -85,7 +85,7 @@ def _takes_all_turns(graph: Graph, loop: Node) -> bool:
     if isinstance(rule.count, int):
         return rule.count > MOST_TURNS
     call = {*graph.inputs, *(s.value for s in graph.settings.values())}
-    return all(graph.sources[name] in call for name in symbols(rule.count))
+    return all(graph.sources.get(name) in call for name in symbols(rule.count))
 
 
 def _is_recurrence(graph: Graph, loop: Node) -> bool:
