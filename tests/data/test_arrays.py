@@ -203,7 +203,10 @@ def test_headers_say_what_numpy_says(tmp_path: Path) -> None:
     assert shapes_of([tmp_path / "cut.npy"]) is None and shapes_of([tmp_path / "other.npy"]) is None
 
 
-def test_rows_of_a_file_are_those_of_the_array(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [1 << 24, 100])
+def test_rows_of_a_file_are_those_of_the_array(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many of them are read in blocks."""
+    monkeypatch.setattr("mai.compiler.data.rows.BLOCK", block)
     array = np.arange(600, dtype="<i2").reshape(100, 2, 3)
     (tmp_path / "rows").write_bytes(b"head" + array.tobytes())
     rows = FileRows(tmp_path / "rows", array.dtype, array.shape, 4)

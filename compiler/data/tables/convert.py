@@ -68,6 +68,15 @@ def read_tables(
     except BaseException:
         store.drop()
         raise
+    finally:
+        _let_go()
+
+
+def _let_go() -> None:
+    """Give the system back what memory pyarrow read with: training needs it."""
+    from pyarrow import default_memory_pool
+
+    default_memory_pool().release_unused()
 
 
 Wanted = dict[str, tuple[list[str], Role]]
