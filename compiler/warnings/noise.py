@@ -29,8 +29,9 @@ def shared_noise(subject: Subject) -> Iterator[Diagnostic]:
         for node in graph.walk():
             noise = [drawn[side] for side in node.inputs if side in drawn]
             value = node.outputs[0]
-            if node.span in draws and value.type.shape == ():
-                drawn[value] = draws[node.span]
+            if node.span in draws:  # What a draw is made of is no noise yet; its result may be.
+                if value.type.shape == ():
+                    drawn[value] = draws[node.span]
             elif len(noise) == 1 and node.op in (Add, Subtract) and any(size != 1 for size in value.type.shape):
                 yield _is_shared(noise[0], node.span, describe(value.type.shape))
             elif len(noise) == 1 and node.op in (Multiply, Divide, Negative) and _scales(node, drawn):

@@ -242,6 +242,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
         POINTS + "net w() -> [2] {\n  param v: [2] ~ normal(0, 1)\n  return v\n}\n"
         + train("e ~ normal()", "minimize sum((f(x) + w() * e)^2)"), [],
     ),
+    "a noise of each deviation": (POINTS + train("e ~ normal(0, softplus(f(x)))", "minimize sum((f(x) - e)^2)"), []),
+    "a noise that is made of others": (POINTS + train("e ~ student_t(3)", "minimize e * sum(f(x)^2)"), []),
     "a noise of each number": (
         POINTS + "layer noisy(x: []) -> [] {\n  e ~ normal()\n  return x + e\n}\n" + train("minimize sum(f(noisy(x))^2)"), [],
     ),
