@@ -38,7 +38,8 @@ def from_csv(
     rows = _rows(port, path)
     places = _places(path, column or port.name, rows[0])
     has_header = bool(places) or not any(
-        is_number(c) or c in names or (dates and is_date(c, dates.order)) for c in rows[0]
+        is_number(c) or label_place(names, c, port.classes) is not None or (dates and is_date(c, dates.order))
+        for c in rows[0]
     )
     body = rows[1:] if has_header else rows
     if column and not places:

@@ -63,6 +63,7 @@ def test_a_text_longer_than_those_of_the_training_says_so(service: Client, text:
     with warnings.catch_warnings(action="error"):  # The answers say it, and not the service's terminal.
         assert service.post(f"/run/{GENERATE}", {"prompt": long, "seed": 5, "example": 0}).json["notes"] == [LONGER]
         assert service.post(COMPLETIONS, {**ASKED, "prompt": long}).json["warning"] == LONGER
+        assert service.post(COMPLETIONS, {**ASKED, "prompt": ["short", long]}).json["warning"] == LONGER
     assert "warning" not in service.post(COMPLETIONS, {**ASKED, "prompt": long[:991]}).json
     with pytest.warns(UserWarning, match="more than 1000 tokens"):
         next(text[GENERATE].stream(long, 9, seed=5, example=0))

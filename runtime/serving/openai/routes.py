@@ -190,8 +190,8 @@ async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics
     ]
     used = usage(sum(len(w.prompt) for w in wanted), sum(answer.tokens for answer, _ in answers))
     if body.stream:
-        return respond_by_events(_events(wanted[0], body, form, head, zip(choices, answers, strict=True), used))
-    return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _besides(wanted[0]))
+        return respond_by_events(_events(wanted, body, form, head, zip(choices, answers, strict=True), used))
+    return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _besides(wanted))
 
 
 def _check_log_probs(wanted: Sequence[Wanted]) -> None:
@@ -217,10 +217,11 @@ async def _all(wanted: list[Wanted], options: Options) -> list[list[tuple[Answer
     return await together([partial(whole, each, options, options.timeout) for each in wanted], options.at_once)
 
 
-def _besides(wanted: Wanted) -> dict[str, object]:
-    """What an answer says besides OpenAI's: the seed it was drawn with, by which it can be had again; that its text may be longer than those of the training."""
-    notes = notes_of_length(wanted.text, len(wanted.prompt) + wanted.count)
-    seed = {"seed": wanted.values["seed"]} if "seed" in wanted.values else {}
+def _besides(wanted: Sequence[Wanted]) -> dict[str, object]:
+    """What an answer says besides OpenAI's: the seed it was drawn with, by which it can be had again; that a text may be longer than those of the training."""
+    first = wanted[0]
+    notes = notes_of_length(first.text, max(len(each.prompt) + each.count for each in wanted))
+    seed = {"seed": first.values["seed"]} if "seed" in first.values else {}
     return {**seed, "warning": notes[0]} if notes else seed
 
 
@@ -244,7 +245,7 @@ async def _stream(
                     yield chunk([form.piece(piece) | _likelihoods(wanted, form, telling, letters)])
             finally:
                 metrics.tokens.labels(body.model).inc(answer.tokens)
-        yield chunk([form.ending(answer.reason)], **_besides(wanted))
+        yield chunk([form.ending(answer.reason)], **_besides([wanted]))
         if body.tells_usage:
             yield chunk([], usage=usage(len(wanted.prompt), answer.tokens))
 
@@ -252,7 +253,7 @@ async def _stream(
 
 
 async def _events(
-    wanted: Wanted, body: Asked, form: Form, head: Mapping[str, object],
+    wanted: Sequence[Wanted], body: Asked, form: Form, head: Mapping[str, object],
     answers: Iterable[tuple[Choice, tuple[Answer, str]]], used: Mapping[str, int],
 ) -> AsyncIterator[str]:  # fmt: skip
     """Events of several answers that are there, one after the other: their rows are computed together."""

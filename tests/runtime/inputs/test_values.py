@@ -146,6 +146,14 @@ def test_a_broken_csv(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("names", [[], ["FALSE", "TRUE"]])
+def test_a_first_row_of_labels_is_no_heading(tmp_path: Path, names: list[str]) -> None:
+    """Also where they are in other letters than the names, or the file has none."""
+    (tmp_path / "a.csv").write_text("true\nfalse\nTrue\n")
+    answers = LABEL.model_copy(update={"classes": 2})
+    assert np.asarray(parse_value(answers, f"@{tmp_path / 'a.csv'}", None, names=names)).tolist() == [1, 0, 1]
+
+
 def test_words_for_a_file_without_names_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("y\ncat\n")
     with pytest.raises(ModelError, match=r"`cat` is no number \(this file has no names of its labels\)"):
