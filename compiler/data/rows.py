@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import ref
 
 import numpy as np
 
@@ -46,16 +47,22 @@ class FileRows:
         self.path, self.dtype, self.shape = path, dtype, shape
         self._file, self._offset = path.open("rb", buffering=0), offset
         self._width = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
-        self._read: tuple[Key, Array] | None = None
+        self._read: tuple[ref[Array], Array] | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, key: Key, /) -> Array:
-        """The same rows again, for another field of theirs, are not read again."""
-        if self._read is None or self._read[0] is not key:
-            self._read = key, self._rows(key)
+        """The same rows again, for another field of theirs, are not read again as long as their numbers are there."""
+        if isinstance(key, slice):
+            return self._rows(key)
+        if self._read is None or self._read[0]() is not key:
+            self._read = ref(key, self._forget), self._rows(key)
         return self._read[1]
+
+    def _forget(self, key: ref[Array]) -> None:
+        if self._read is not None and self._read[0] is key:
+            self._read = None
 
     def _rows(self, key: Key) -> Array:
         if isinstance(key, slice):
