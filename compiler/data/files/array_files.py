@@ -76,7 +76,7 @@ def _archive(path: Path, needed: Collection[str] | None) -> dict[str, Column]:
     except files.UNREADABLE as error:
         raise bad(f"{path} is not a numpy .npz file of plain arrays: {error}") from error
     wanted = {n: a for n, a in arrays.items() if needed is None or n in needed or _is_column(a)}
-    return {name: _column(path, name, array) for name, array in wanted.items()}
+    return {name: _column(path, name, array) for name, array in (wanted or arrays).items()}
 
 
 def _is_column(array: object) -> bool:
