@@ -135,7 +135,7 @@ def test_group_norm_is_the_same_by_kernels_of_cuda(program: Callable[[str], Prog
 
 def test_weights_in_a_file_beside_change_nothing(program: Callable[[str], Program], tmp_path: Path) -> None:
     """As the files above 2 GB have them, which no graph of ONNX Runtime's holds: it is read without the numbers of its weights."""
-    compiled = program("export g(x: [64]) -> [64] { return linear(tanh(x), 64) }\n")
+    compiled = program("export g(x: [256]) -> [256] { return linear(tanh(x), 256) }\n")
     inside, beside = (_exported(compiled, tmp_path / str(k), cuda=False, beside=k) for k in (False, True))
     assert beside.with_suffix(".onnx.data").exists()
     assert report(beside) == report(inside)
