@@ -27,6 +27,7 @@ BESIDE = (
     "image_encoder",
 )  # No part of what a sampler computes.
 TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
+MARKS = "token_type_ids"  # Among what a tokenizer gives a model, `model_input_names`.
 # Files that say again what others say, or nothing of what is computed.
 SPARE = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model",
@@ -73,6 +74,12 @@ class ModelFolder:
     def config_file(self) -> str:
         """The name of the file that says the kind of model."""
         return PIPELINE if len(self.parts) > 1 else CONFIG
+
+    @property
+    def marks_seconds(self) -> bool:
+        """Whether a model is told which tokens are of a second text; not where its tokenizer says what it gives and leaves that out."""
+        names = said_in(self.texts / TOKENIZER_CONFIG).get("model_input_names")
+        return not isinstance(names, list) or MARKS in names
 
 
 def read_folder(path: Path) -> ModelFolder:

@@ -236,7 +236,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Se
     if sentences is not None and (head == "embed" or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}
-    return {"classes": _classes(folder), **more}
+    return {"classes": _classes(folder), "marks_seconds": folder.marks_seconds, **more}
 
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:

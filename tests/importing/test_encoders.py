@@ -288,6 +288,15 @@ def test_a_model_that_scores_pairs(name: str, said: dict[str, object], tmp_path:
     assert "puts the scores through `torch.nn.modules.activation.Sigmoid`" in " ".join(result.notes)
 
 
+def test_a_tokenizer_that_marks_no_second_text(tmp_path: Path) -> None:
+    """transformers then gives a model no `token_type_ids`."""
+    save(ENCODERS["bert, classes"].make(), tmp_path)
+    for names, marks in ((["input_ids", "token_type_ids"], True), (["input_ids", "attention_mask"], False)):
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_input_names": names}))
+        exports = import_folder(tmp_path, tmp_path / "m.mai").exports
+        assert any(each.endswith("_pair") for each in exports) is marks
+
+
 def transformer(task: str, result: str, name: str) -> dict[str, object]:
     """What sentence-transformers writes of its first module, from 5.4 on."""
     texts = {"text": {"method": "forward", "method_output_name": result}}
