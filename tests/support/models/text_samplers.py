@@ -68,7 +68,7 @@ SAMPLERS: dict[str, tuple[str, dict[str, Part | None], str, dict[str, Any]]] = {
         **LATENT, "prediction_type": "v_prediction", "clip_sample": False, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}),
     "sd, levels": ("StableDiffusion", {}, "EulerDiscrete", {**LATENT, "use_karras_sigmas": True, "prediction_type": "v_prediction"}),
     "sd, twice": ("StableDiffusion", {}, "HeunDiscrete", {**LATENT, "timestep_spacing": "leading", "steps_offset": 1, "prediction_type": "v_prediction"}),
-    "sd, by four ways": ("StableDiffusion", {}, "LMSDiscrete", LATENT),
+    "sd, by four ways": ("StableDiffusion", {}, "LMSDiscrete", {"beta_end": 0.05, "prediction_type": "v_prediction"}),
     "sd xl": ("StableDiffusionXL", {}, "EulerDiscrete", {**LATENT, "timestep_spacing": "leading", "steps_offset": 1}),
     "sd 3": ("StableDiffusion3", {}, "FlowMatchEulerDiscrete", {"shift": 3.0}),
     "sd 3, two encoders": ("StableDiffusion3", {"text_encoder_3": None}, "FlowMatchEulerDiscrete", {**DYNAMIC, "time_shift_type": "linear"}),
