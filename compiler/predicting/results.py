@@ -224,9 +224,19 @@ def _feather(stream: IO[bytes]) -> Iterator[Write]:
 @contextmanager
 def _jsonl(stream: IO[bytes]) -> Iterator[Write]:
     def write(table: pa.Table) -> None:
-        stream.write("".join(json.dumps(row, default=str) + "\n" for row in table.to_pylist()).encode())
+        rows = pa.table(
+            {name: _without_nan(each) for name, each in zip(table.column_names, table.columns, strict=True)}
+        )
+        stream.write("".join(json.dumps(row, default=str) + "\n" for row in rows.to_pylist()).encode())
 
     yield write
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column with null for NaN, which JSON has no word for."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
 FORMS = {".parquet": _parquet, ".feather": _feather, ".jsonl": _jsonl, ".xlsx": write_sheet}

@@ -192,7 +192,7 @@ def _cast(port: Port, array: Array) -> Array:
     wanted = np.dtype(port.dtype)
     if array.dtype == wanted:
         return array
-    if array.dtype.kind not in "biuf" or (wanted.kind == "b") != (array.dtype.kind == "b"):
+    if (array.dtype.kind not in "iuf" and not (array.dtype.kind == "b" and _counts_truths(port))) or wanted.kind == "b":
         raise _no_number_error(port, array)
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(wanted)
@@ -204,6 +204,11 @@ def _cast(port: Port, array: Array) -> Array:
             kind = f"a whole number from {-(2**63)} to {2**63 - 1}"
         raise ModelError("input-dtype", f"`{port.name}` is {kind}, this holds {in_digits(first)}")
     return cast
+
+
+def _counts_truths(port: Port) -> bool:
+    """Whether true is 1 and false 0, as in training: of an input of real numbers, not of labels or of a setting."""
+    return port.kind == "input" and np.dtype(port.dtype).kind == "f"
 
 
 def _no_number_error(port: Port, array: Array) -> ModelError:

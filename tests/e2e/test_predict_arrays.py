@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from csv import DictReader
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def test_arrays_are_rows(model: Model, tmp_path: Path) -> None:
     assert [(row["row"], row["town"]) for row in rows] == [(str(k + 1), TOWNS[k]) for k in range(N)]
     far = predict(model, saved(tmp_path / "far.npz", x=X * [1, 9]), tmp_path / "p.parquet", {}, keep=["id"])
     assert far.notes == ("`x1`: 5 rows are far outside of what training had, -1 to 1: -7.61572 for one",)
+    predict(
+        model, saved(tmp_path / "gap.npz", id=np.array([np.nan, *range(1, N)])), tmp_path / "p.jsonl", {}, keep=["id"]
+    )
+    kept = [
+        json.loads(row, parse_constant=pytest.fail)["id"] for row in (tmp_path / "p.jsonl").read_text().splitlines()
+    ]
+    assert kept == [None, *range(1, N)]
 
 
 @pytest.mark.parametrize(

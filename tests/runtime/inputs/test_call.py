@@ -142,6 +142,13 @@ def test_one_example_stands_for_a_batch_of_one(shift: Model) -> None:
     assert shift(x=np.array([1, 2]), y=[3]).tolist() == [[5, 7]]
 
 
+def test_truths_are_1_and_0_of_real_numbers(shift: Model) -> None:
+    """As training takes them of an array; they are no labels and no settings."""
+    assert shift(x=np.array([[True, False]]), y=[3]).tolist() == [[5, 3]]
+    with pytest.raises(ModelError, match="`scale` is float32, this is bool"):
+        shift(x=X, y=Y, scale=True)
+
+
 def test_what_is_not_a_number_passes_through(shift: Model) -> None:
     result = shift(x=[[math.nan, math.inf]], y=[0])
     assert np.isnan(result[0, 0])
