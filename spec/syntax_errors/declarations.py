@@ -7,6 +7,7 @@ import re
 from mai.spec import words
 from mai.spec.syntax_errors import syntax_repairs as mend
 from mai.spec.syntax_errors.syntax_place import STATEMENTS, Draft, Place, draft
+from mai.spec.syntax_errors.syntax_repairs import Repair
 from mai.spec.syntax_errors.syntax_rules import FUNCTIONS, Rule
 
 MODELS = ("model", "module", "network", "architecture")
@@ -49,18 +50,15 @@ def _settings(p: Place) -> Draft | str:
     return draft(p.begin, head.end() - 1, f"train{name}({head[2]}) ")
 
 
-def _source(p: Place) -> Draft | str:
-    """`data x: [2] = moons()` and `data x: [2] moons()` for `data x: [2] from moons()`."""
-    if not re.match(r"=?\s*\w+\s*\(", p.rest):
-        return "write `from moons(noise = 0.05)`"
-    return draft(p.gap, p.end if p.token == "=" else p.gap, " from", "write `from` before the source")
+def _from(what: str, begins: str, usual: str) -> Repair:
+    """`data x: [2] = moons()` and `data x: [2] moons()` for `data x: [2] from moons()`; so with a file of `weights`."""
 
+    def repair(p: Place) -> Draft | str:
+        if not re.match(rf"=?\s*{begins}", p.rest):
+            return usual
+        return draft(p.gap, p.end if p.token == "=" else p.gap, " from", f"write `from` before the {what}")
 
-def _file(p: Place) -> Draft | str:
-    """`weights = "m.safetensors" {` and `weights "m.safetensors" {` for `weights from "m.safetensors" {`."""
-    if not re.match(r'(?:=\s*)?"', p.rest):
-        return 'write `weights from "m.safetensors" { "f.*" = "*" }`'
-    return draft(p.gap, p.end if p.token == "=" else p.gap, " from", "write `from` before the file")
+    return repair
 
 
 def _head(p: Place) -> str:
@@ -93,16 +91,16 @@ def _shape(p: Place) -> Draft | str:
 
 HEADS: list[Rule] = [
     (lambda p: _is_top(p) and p.token in MODELS and _is_function(p),
-     "foreign-keyword", "a model is a `net`", lambda p: draft(p.at, p.end, "net", f"write `{NET} {{ ... }}`")),
+     "foreign-keyword", "a model is a `net`", mend.first_word("net", f"write `{NET} {{ ... }}`")),
     (lambda p: _is_top(p) and p.token in TRAININGS and re.match(r"\w+\s*[({]", p.rest) is not None,
-     "foreign-keyword", "what trains is a `train` block", lambda p: draft(p.at, p.end, "train", f"write `{TRAIN} {{ ... }}`")),
+     "foreign-keyword", "what trains is a `train` block", mend.first_word("train", f"write `{TRAIN} {{ ... }}`")),
     (_begins_with_statement, "misplaced-statement", "`{token}` stands in a block, not at the top of a file", _block_of),
     (lambda p: p.word == "train" and "LPAR" in p.accepts and p.accepts <= {"LPAR", "NAME"},
      "missing-parameters", "a `train` has its settings in `( )`", _settings),
     (lambda p: p.word == "data" and "FROM" in p.accepts and (p.token == "=" or re.match(r"\w+\s*\(", p.rest) is not None),
-     "missing-source", "data comes from a source", _source),
+     "missing-source", "data comes from a source", _from("source", r"\w+\s*\(", "write `from moons(noise = 0.05)`")),
     (lambda p: p.line.strip() == "weights" and (p.token == "=" or p.token.startswith('"')),
-     "missing-source", "weights come from a file", _file),
+     "missing-source", "weights come from a file", _from("file", '"', 'write `weights from "m.safetensors" { "f.*" = "*" }`')),
     (lambda p: p.accepts == {"NAME"} and p.word in (*FUNCTIONS, "claim") and p.token.startswith('"') and p.token.strip('"')[:1].isalpha(),
      "missing-name", "a name is one word, without quotes", _plain_name),
     (lambda p: p.word in (*FUNCTIONS, "claim") and "LPAR" in p.accepts and p.accepts <= {"LPAR", "LSQB", "EQUAL"} and p.token != "[",
