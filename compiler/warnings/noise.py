@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from mai.compiler.elaborate.random.families import FAMILIES
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.structure import Integrate, is_noisy
 from mai.compiler.ops.elementwise.arithmetic import Add, Divide, Multiply, Negative, Subtract
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.tableaus import Milstein
+from mai.compiler.warnings.probabilities import has_shape, parameters_of
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic
@@ -59,11 +59,8 @@ def _is_one_noise(draw: ast.Draw) -> bool:
     call = draw.distribution
     if not isinstance(call, ast.Call) or call.function.span.text not in NOISES:
         return False
-    names = [parameter.name for parameter in FAMILIES[call.function.span.text].parameters]
-    given = [
-        a.value for a, name in zip(call.arguments, names, strict=False) if (a.name or name) in ("mean", "location")
-    ]
-    return all(isinstance(value, ast.Number) and value.value == 0 for value in given)
+    around = [value for parameter, value in parameters_of(call) if parameter.name in ("mean", "location")]
+    return not has_shape(call) and all(isinstance(value, ast.Number) and value.value == 0 for value in around)
 
 
 def tangled_noise(subject: Subject) -> Iterator[Diagnostic]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mai.compiler.elaborate.random.families import FAMILIES
+from mai.compiler.elaborate.random.families import FAMILIES, Family, Parameter
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise.arithmetic import Subtract
@@ -92,3 +92,24 @@ def _as_number(subject: Subject, node: Node, label: Value) -> Diagnostic:
     said = f"the label `{name}` is one number here, and is taken with each of {count} others"
     help = f"write `cross_entropy({scores}, {name})`, or `one_hot({name}, {count})` for a number of each label"
     return warning("label-as-number", node.span, said, help=help)
+
+
+def has_shape(call: ast.Call) -> bool:
+    """Whether the call of a distribution begins with the shape of its draws: `normal([3], m, s)`."""
+    return bool(call.arguments) and isinstance(call.arguments[0].value, ast.Stack) and _family(call).has_shape
+
+
+def parameters_of(call: ast.Call) -> Iterator[tuple[Parameter, ast.Expr]]:
+    """The parameters that the call of a distribution says, each with what it is."""
+    parameters = _family(call).parameters
+    by_name = {parameter.name: parameter for parameter in parameters}
+    arguments = call.arguments[has_shape(call) :]
+    by_place = (*parameters, *[None] * len(arguments))
+    for argument, own in zip(arguments, by_place, strict=False):
+        parameter = own if argument.name is None else by_name.get(argument.name)
+        if parameter is not None:
+            yield parameter, argument.value
+
+
+def _family(call: ast.Call) -> Family:
+    return FAMILIES[call.function.span.text]

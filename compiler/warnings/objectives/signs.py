@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mai.compiler.warnings.liveness import Names, names_read
 from mai.compiler.warnings.numbers import Number, number_of
+from mai.compiler.warnings.objectives.assigned import assigned_once
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.ast_walk import children, nodes_of
@@ -31,8 +32,6 @@ class _Scope:
 
 
 def _scope(body: Sequence[ast.Statement], of_data: Names, drawn: Names) -> _Scope:
-    assigned: dict[str, ast.Expr] = {}
-    twice: set[str] = set()
     for statement in body:
         if isinstance(statement, ast.Draw):
             drawn, of_data = drawn | {statement.name.id}, of_data - {statement.name.id}
@@ -40,10 +39,8 @@ def _scope(body: Sequence[ast.Statement], of_data: Names, drawn: Names) -> _Scop
             names, read = {target.id for target in statement.targets}, names_read(statement.value)
             drawn = drawn | names if read & drawn else drawn
             of_data = of_data | names if read & of_data else of_data
-            twice |= names & assigned.keys()
-            if len(names) == 1 and not statement.op:
-                assigned |= dict.fromkeys(names, statement.value)
-    return _Scope(of_data, drawn, {name: value for name, value in assigned.items() if name not in twice})
+    once = assigned_once(statement for statement in body if isinstance(statement, ast.Assign))
+    return _Scope(of_data, drawn, {name: value for name, (value, place) in once.items() if place is None})
 
 
 @record

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from mai.compiler.elaborate.random.families import FAMILIES
+from mai.compiler.warnings.objectives.assigned import assigned_once
+from mai.compiler.warnings.probabilities import parameters_of
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.ast_walk import nodes_of
@@ -21,14 +22,7 @@ class _Body:
     """A body, and what of its names is assigned once: an expression, and which of its results it is."""
 
     def __init__(self, body: Sequence[ast.Statement], functions: Functions) -> None:
-        assigned = list(nodes_of(body, ast.Assign))
-        times = Counter(target.id for statement in assigned for target in statement.targets)
-        self._values = {
-            target.id: (statement.value, place if len(statement.targets) > 1 else None)
-            for statement in assigned
-            for place, target in enumerate(statement.targets)
-            if times[target.id] == 1 and not statement.op
-        }
+        self._values = assigned_once(nodes_of(body, ast.Assign))
         self._functions = functions
 
     def is_linear(self, expr: ast.Expr, place: int | None = None) -> bool:
@@ -84,16 +78,9 @@ def _positive_arguments(call: ast.Call) -> Iterator[tuple[str, ast.Expr]]:
     name = call.function.span.text
     if name in ROOTS and call.arguments:
         yield f"`{name}` is of {ROOTS[name]}", call.arguments[0].value
-    family = FAMILIES.get(name)
-    if family is None:
-        return
-    has_shape = family.has_shape and bool(call.arguments) and isinstance(call.arguments[0].value, ast.Stack)
-    by_name = {parameter.name: parameter for parameter in family.parameters}
-    for place, argument in enumerate(call.arguments[has_shape:]):
-        at_place = family.parameters[place] if place < len(family.parameters) else None
-        parameter = at_place if argument.name is None else by_name.get(argument.name)
-        if parameter is not None and parameter.least is not None and parameter.most is None:
-            yield f"`{parameter.name}` of `{name}` is {parameter.what}", argument.value
+    for parameter, value in parameters_of(call) if name in FAMILIES else ():
+        if parameter.least is not None and parameter.most is None:
+            yield f"`{parameter.name}` of `{name}` is {parameter.what}", value
 
 
 def _unbounded(what: str, value: ast.Expr) -> Diagnostic:
