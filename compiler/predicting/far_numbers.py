@@ -32,11 +32,10 @@ class FarNumbers:
         self._count += len(columns[0]) if columns else 0
         for place, (range_, numbers) in enumerate(zip(self._ranges, columns, strict=False)):
             self._sizes[place] = np.fmax.reduce(np.abs(numbers), axis=None, initial=self._sizes[place])
-            are_far = range_.are_far(numbers)
-            if are_far.any():
-                if not self._rows[place]:
-                    self._first[place] = float(numbers[are_far].flat[0])
-                self._rows[place] += int(are_far.reshape(len(numbers), -1).any(1).sum())
+            rows, first = range_.far_rows(numbers)
+            if rows and not self._rows[place]:
+                self._first[place] = first
+            self._rows[place] += rows
 
     def notes(self) -> Iterator[str]:
         """What is said of the columns that have such rows."""

@@ -21,12 +21,14 @@ class Range(NamedTuple):
     high: float
     near: tuple[float, float] | None
 
-    def are_far(self, numbers: Array) -> Array:
-        """Whether numbers, [...], lie far outside. NaN does not."""
+    def far_rows(self, numbers: Array) -> tuple[int, float]:
+        """How many rows of numbers, [n, ...], hold some that lie far outside, as NaN does not, and the first of these; NaN where there is none."""
         if self.near is None:
-            return np.zeros(numbers.shape, np.bool_)
-        are_far: Array = (numbers < self.near[0]) | (numbers > self.near[1])
-        return are_far
+            return 0, np.nan
+        are_far = (numbers < self.near[0]) | (numbers > self.near[1])
+        if not are_far.any():
+            return 0, np.nan
+        return int(are_far.reshape(len(numbers), -1).any(1).sum()), float(numbers[are_far].flat[0])
 
     def note(self, column: str, rows: int, first: float) -> str:
         """What is said of so many rows of a column that lie far outside, `first` being one of their numbers."""
@@ -67,7 +69,6 @@ def _notes_of_shares(names: Sequence[str], facts: Facts, columns: Sequence[Array
 
 def _notes(names: Sequence[str], ranges: Sequence[Range], columns: Sequence[Array]) -> Iterator[str]:
     for name, range_, numbers in zip(names, ranges, columns, strict=True):
-        are_far = range_.are_far(numbers)
-        if are_far.any():
-            rows = int(are_far.reshape(len(numbers), -1).any(1).sum())
-            yield range_.note(name, rows, float(numbers[are_far].flat[0]))
+        rows, first = range_.far_rows(numbers)
+        if rows:
+            yield range_.note(name, rows, first)
