@@ -155,8 +155,8 @@ class Settings:
 
     def _refusal(self) -> str | None:
         """Why a setting is not taken at all, as `misfit` says it."""
-        given = (name for name in self.refused if getattr(self, name) != fields(type(self))[name].default)
-        return next((f"takes no `{name}`: {self.refused[name]}" for name in given), None)
+        said = (name for name in self.refused if getattr(self, name) != fields(type(self))[name].default)
+        return next((f"takes no `{name}`: {self.refused[name]}" for name in said), None)
 
     def as_dict(self) -> dict[str, object]:
         """The settings by name, those of a model among them, too."""

@@ -98,9 +98,9 @@ def _of_call(view: View, call: Open, offset: int) -> Iterator[Item]:
     arguments = arguments_of(call, sight)
     named = [ARGUMENT.match(part) for part in call.parts]
     places = named[:-1].count(None) + _is_piped(view.source.text, offset, call.name)
-    given = {*[*arguments][:places], *(each[1] for each in named if each)}
+    present = {*[*arguments][:places], *(each[1] for each in named if each)}
     for name, form in arguments.items():
-        if name not in given:
+        if name not in present:
             yield Item(name, "argument", form, meaning_of(call, name, sight), f"{name} = ")
 
 

@@ -371,9 +371,9 @@ def _made_anew(said: Mapping[str, object], tokens: _Tokens, family: object) -> I
         return
     parts = {str(part) for part in _values(tokens.changing, "type")} - {"Sequence"}
     own = {*record["parts"].get(kind, parts)}
-    made = [*(f"without {part}" for part in sorted(parts - own)), *(f"with {part}" for part in sorted(own - parts))]
-    if made:
-        yield f"some texts have other tokens in transformers, which makes a {kind} {', '.join(made)}: tokenizer.json counts here"
+    changes = [*(f"without {part}" for part in sorted(parts - own)), *(f"with {part}" for part in sorted(own - parts))]
+    if changes:
+        yield f"some texts have other tokens in transformers, which makes a {kind} {', '.join(changes)}: tokenizer.json counts here"
     theirs, ours = _first_blanks(said, record["blanks"].get(kind)), _written_blanks(tokens)
     if theirs not in (None, ours):
         blanks = f"puts a blank before {BLANKS[theirs]}, and tokenizer.json before {BLANKS[ours]}"

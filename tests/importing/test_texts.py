@@ -166,7 +166,7 @@ LETTERS = {t: i for i, t in enumerate(["<s>", "</s>", "e", "Ã", "©", "Ì", "ģ
 
 
 @pytest.mark.parametrize(
-    ("kind", "normalizer", "cut", "text", "told"),
+    ("kind", "normalizer", "cut", "text", "words"),
     [
         ("GPT2Tokenizer", {"type": "NFC"}, BYTES, "e\u0301", "makes a GPT2Tokenizer without NFC"),
         ("GPT2Tokenizer", None, BYTES, "e\u0301", ""),
@@ -176,7 +176,7 @@ LETTERS = {t: i for i, t in enumerate(["<s>", "</s>", "e", "Ã", "©", "Ì", "ģ
     ],
 )  # fmt: skip
 def test_what_a_class_makes_otherwise(
-    kind: str, normalizer: object, cut: object, text: str, told: str, tmp_path: Path
+    kind: str, normalizer: object, cut: object, text: str, words: str, tmp_path: Path
 ) -> None:
     """A note where transformers' tokens are not those of tokenizer.json."""
     library = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -190,8 +190,8 @@ def test_what_a_class_makes_otherwise(
     notes = import_folder(folder, tmp_path / "m.mai").notes
     ours = Pieces(file.read_text()).encode(text)
     theirs = library.AutoTokenizer.from_pretrained(folder).encode(text, add_special_tokens=False)
-    assert (list(ours) != theirs) is bool(told)
-    assert [told in note for note in notes] == [True] * bool(told)
+    assert (list(ours) != theirs) is bool(words)
+    assert [words in note for note in notes] == [True] * bool(words)
 
 
 def test_what_a_class_does_not_put_there(tmp_path: Path) -> None:
