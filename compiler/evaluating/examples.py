@@ -20,6 +20,7 @@ from mai.compiler.evaluating.subject import Subject
 from mai.compiler.evaluating.targets.links import fields_read, types_read
 from mai.compiler.ir.types import Type
 from mai.compiler.program import Program
+from mai.compiler.training.run.record import digest_of_data
 from mai.compiler.training.settings import Best
 from mai.runtime.run_folders.record import RunRecord
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -48,7 +49,7 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
         )
         notes = (*read.notes, *notes_of_trained(program, subject.run, files))
         return first(replace(read, notes=notes), count)
-    apart = kept_apart(program, data_of(program, subject.run, names), count)
+    apart = kept_apart(program, subject.run, names, count)
     rows = apart.rows
     lacking = [name for name in fields if name not in rows]
     if lacking:
@@ -61,9 +62,9 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
     return first(replace(apart, rows=chosen, places=places_of, missing=missing, in_files=in_files), count)
 
 
-def kept_apart(program: Program, data: Dataset, count: int | None) -> WholeFiles:
+def kept_apart(program: Program, run: RunRecord | None, trained_labels: Names, count: int | None) -> WholeFiles:
     """The examples for tests, else the held-out ones, else `count` that are newly drawn. Raises `MaiError` where there are none."""
-    where = None
+    data, where = data_of(program, run, trained_labels), None
     if data.test:
         rows, where, what = data.test, data.places.get("test"), "the examples for tests"
     elif data.validation:
@@ -73,7 +74,18 @@ def kept_apart(program: Program, data: Dataset, count: int | None) -> WholeFiles
     else:
         rows, what = drawn(data, count), "newly drawn examples"
     size = len(next(iter(rows.values())))
-    return WholeFiles(rows, np.arange(size), data.labels, 0, data.notes, where, what)
+    notes = (*data.notes, *_notes_of_others(data, run))
+    return WholeFiles(rows, np.arange(size), data.labels, 0, notes, where, what)
+
+
+def _notes_of_others(data: Dataset, run: RunRecord | None) -> Iterator[str]:
+    """What is said where a run was trained on other data than there are now: the parts of these are others, too."""
+    trained = () if run is None else run.examples
+    risk = "examples that it was trained on may be among these: name new ones, `--data test.csv`"
+    if trained and digest_of_data(data) != trained[-1]:
+        yield f"the data are others than those of this run, or split otherwise; {risk}"
+    elif len(trained) > 1:
+        yield f"this run began with other data, or another split, than it went on with; {risk}"
 
 
 def notes_of_trained(program: Program, run: RunRecord | None, files: Sequence[Path]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Request
 from mai.compiler.data.sources.text import Text
 from mai.compiler.data.texts.tokens import opened, tokenizer_text
 from mai.compiler.data.whole_files import WholeFiles, read_whole
-from mai.compiler.evaluating.examples import DRAWN, data_of, first, kept_apart, named_by_option, notes_of_trained
+from mai.compiler.evaluating.examples import DRAWN, first, kept_apart, named_by_option, notes_of_trained
 from mai.compiler.evaluating.intervals import RESAMPLES, Metric, notes_of_overlap
 from mai.compiler.evaluating.losses import Labels, Measures, joined, measure
 from mai.compiler.evaluating.metrics import Figure, with_intervals
@@ -110,8 +110,7 @@ def read_examples(run: Run, files: Sequence[Path], count: int | None) -> WholeFi
         read = read_whole(training.data, fields, base, places, run.labels, (), run.tokenizer, sign, facts)
         notes = (*read.notes, *notes_of_trained(run.program, run.record, files))
         return first(replace(read, notes=notes), count)
-    data = data_of(run.program, run.record, run.labels)
-    return first(kept_apart(run.program, data, count), count)
+    return first(kept_apart(run.program, run.record, run.labels, count), count)
 
 
 def _windows(run: Run, source: Text, files: Sequence[Path]) -> WholeFiles:

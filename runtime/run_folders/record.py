@@ -15,7 +15,8 @@ from mai.runtime.run_folders.files import RECORD
 class RunRecord:
     """Where the spec stands and the digest of its text, which consts were `sets` and files of data named, and the seed, batch and steps of the first block.
 
-    `began` is the time of day in seconds since 1970, `version` that of mai.
+    `examples` tells the data that it was trained on from others, the latest last: a run may go on with other data. `began` is the time of
+    day in seconds since 1970, `version` that of mai.
     """
 
     spec: str
@@ -28,12 +29,13 @@ class RunRecord:
     device: str = ""
     began: float = 0.0
     version: str = mai.__version__
+    examples: tuple[str, ...] = ()
 
 
 def read_record(folder: Path) -> RunRecord | None:
     """What a run's folder says of it; None where an earlier mai wrote it, or the file is damaged."""
     try:
         values = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return RunRecord(**{**values, "data": tuple(values["data"])})
+        return RunRecord(**{**values, "data": tuple(values["data"]), "examples": tuple(values.get("examples", ()))})
     except (OSError, ValueError, TypeError, KeyError):
         return None

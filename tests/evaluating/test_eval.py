@@ -13,10 +13,14 @@ import pytest
 from PIL import Image
 from sklearn import metrics
 
+from mai.compiler.evaluating.examples import data_of, kept_apart
 from mai.compiler.evaluating.targets.links import fields_of_inputs
 from mai.compiler.evaluating.targets.tags import tags_of
 from mai.compiler.evaluating.targets.target import find_target
 from mai.compiler.program import Program
+from mai.compiler.training.run.record import digest_of_data
+from mai.runtime.arrays import Array
+from mai.runtime.run_folders.record import RunRecord
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
 from tests.support.evaluations import evaluated, trained
@@ -326,3 +330,25 @@ def test_a_run_of_tags(tmp_path: Path) -> None:
     shares = (tmp_path / "t.csv").read_text().replace(",1\n", ",0.7\n", 3)
     (tmp_path / "soft.csv").write_text(shares)
     assert "rmse" in evaluated(run, "--data", tmp_path / "soft.csv")["metrics"]
+
+
+def test_examples_of_other_data_than_a_run_was_trained_on_are_told(
+    program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    """Rows in another order, or more of them, are split otherwise: some that were trained on are then held out."""
+    checked = program(
+        'data x: [] from npz("rows.npz", split = random(0.2))\nnet f(x: []) -> [] { return linear([x], 1)[0] }\n'
+        "train(steps = 1) { minimize (f(x) - x)^2 }\n"
+    )
+    rows = np.arange(100, dtype=np.float32)
+
+    def notes(rows: Array, *examples: str) -> tuple[str, ...]:
+        np.savez(tmp_path / "rows.npz", x=rows)
+        return kept_apart(checked, RunRecord("", examples=examples), {}, None).notes
+
+    np.savez(tmp_path / "rows.npz", x=rows)
+    own = digest_of_data(data_of(checked, None, {}))
+    assert notes(rows, own) == notes(rows) == ()
+    for others in (rows[::-1], np.append(rows, 1)):
+        assert [note[:20] for note in notes(others, own)] == ["the data are others "]
+    assert [note[:20] for note in notes(rows, "earlier", own)] == ["this run began with "]

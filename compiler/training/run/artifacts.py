@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from pydantic_core import to_json
 from torch import Tensor
 
@@ -19,9 +17,8 @@ from mai.compiler.program import Program, Training
 from mai.compiler.training.options import Options
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
-from mai.compiler.training.run.record import digest, update_record, write_record
+from mai.compiler.training.run.record import digest, digest_of_data, digest_of_rows, update_record, write_record
 from mai.compiler.training.run.stage import BLOCKS, Stage, as_text
-from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
 from mai.runtime.show.terminal import echo
 from mai.runtime.text.tokenizer import BYTES
@@ -43,10 +40,14 @@ class Artifacts:
         """From here on the folder is this run's: one that was there before makes room."""
         if not self.stage.is_begun:
             folder.make_room(self.out, self.program, options.data)
-            write_record(self.out, self.program, options, self.seed, self.batch, steps, device)
+            write_record(
+                self.out, self.program, options, self.seed, self.batch, steps, device, digest_of_data(self.data)
+            )
         elif options.resume and self.stage.checkpoint is not None:
             self._say_what_changed(self.stage.checkpoint, options)
-            update_record(self.out, self.program, options, None if self.stage.ended else steps)
+            update_record(
+                self.out, self.program, options, None if self.stage.ended else steps, digest_of_data(self.data)
+            )
         (self.out / folder.FAILURE).unlink(missing_ok=True)
         if self.data.tokenizer not in (None, BYTES):
             write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
@@ -89,7 +90,7 @@ class Artifacts:
         """What tells this training from one of other examples, of another text or of other consts."""
         held_out = self.data.validation or {}
         rows = {f"{name} {len(each)}": each[: self.batch] for name, each in held_out.items()}
-        examples = {EXAMPLES: _digest_of(self.data.batch(0, self.batch)), HELD_OUT: _digest_of(rows)}
+        examples = {EXAMPLES: digest_of_rows(self.data.batch(0, self.batch)), HELD_OUT: digest_of_rows(rows)}
         return {**examples, SPEC: digest(self.program.source.text), SETS: json.dumps(self.sets, sort_keys=True)}
 
     @cached_property
@@ -102,11 +103,3 @@ class Artifacts:
             "settings": to_json(self.training.settings.as_dict()).decode(),
         }
         return metadata | labels.saved(self.data.labels) | facts.saved(self.data.facts, self.data.decimal)
-
-
-def _digest_of(rows: Mapping[str, Array]) -> str:
-    """What tells some rows, by field, from others."""
-    digest = hashlib.sha256()
-    for name, each in sorted(rows.items()):
-        digest.update(name.encode() + np.ascontiguousarray(each).tobytes())
-    return digest.hexdigest()
