@@ -254,6 +254,10 @@ class Words:
         """The first of them."""
         return self.names[int(self.numbers[:1].flat[0])]
 
+    def texts(self, key: Key) -> Array:
+        """Some of them as objects, [n]."""
+        return np.array(self.names, object)[self.numbers[key]]
+
     @classmethod
     def of(cls, texts: Array) -> Words:
         """The texts of an array of any shape; names in alphabetical order."""
