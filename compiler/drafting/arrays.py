@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.array_files import read_arrays
+from mai.compiler.data.files.array_headers import NUMBERS, WORDS
 from mai.compiler.data.rows import Column, Words, blocks
 from mai.compiler.describing.arrays import ArraysSummary
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
@@ -23,7 +24,6 @@ from mai.runtime.inputs.cells import few_of
 from mai.spec.record import open_record
 
 ODD = "its words are numbers or dates, or some are"
-NUMBERS, WORDS = "biuf", "US"  # Kinds of numpy's types.
 
 
 @open_record
