@@ -15,7 +15,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.rows import Columns, Dates, Percents, Rows, Words, choose, rows_of
 from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.tables.dialect import Absent
-from mai.compiler.data.tables.numerals import OTHER, PERCENT, Decimal
+from mai.compiler.data.tables.numerals import OTHER, PERCENT, SHOWN_AS, Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
@@ -102,6 +102,42 @@ def dates_in(facts: Mapping[str, Facts]) -> Dates:
 def percents_in(facts: Mapping[str, Facts]) -> Percents:
     """Which fields had a percent sign in what was trained on."""
     return {name: tuple(each.percents) for name, each in facts.items() if each.percents}
+
+
+def notes_of_zones(trained: Dates, here: Dates) -> list[str]:
+    """What is said of fields whose times are in UTC here and were not in the data that are trained on, or the other way round."""
+    notes = []
+    for name in trained.keys() & here.keys():
+        differ = {
+            now for then, now in zip(trained[name], here[name], strict=False) if None not in (then, now) and then != now
+        }
+        if differ:
+            have, had = (
+                ("have an offset, and are read in UTC", "none")
+                if True in differ
+                else ("have no offset", "one, and were read in UTC")
+            )
+            notes.append(f"`{name}`: times here {have}; those that are trained on had {had}")
+    return sorted(notes)
+
+
+def notes_of_percents(trained: Percents, here: Percents) -> list[str]:
+    """What is said of fields whose numbers have a percent sign in the data that are trained on, or here, and none in the other."""
+    notes = []
+    for name in sorted(trained.keys() & here.keys()):
+        both = zip(trained[name], here[name], strict=False)
+        then, now = next(((a, b) for a, b in both if a and b and (PERCENT in a) != (PERCENT in b)), ("", ""))
+        if PERCENT in then:
+            read = f"`{now}` is read as {now} %, and not as a share of 1; {SHOWN_AS}"
+            notes.append(
+                f"`{name}`: numbers that are trained on have a percent sign, as `{then}`, and none here: {read}"
+            )
+        elif now:
+            read = f"`{now}` is read as {now.rstrip(PERCENT).rstrip()}, and not as a share of 1; {SHOWN_AS}"
+            notes.append(
+                f"`{name}`: numbers have a percent sign here, and none where they are trained on, as `{then}`: {read}"
+            )
+    return notes
 
 
 def absent_in(facts: Mapping[str, Facts]) -> Absent:

@@ -93,8 +93,7 @@ class RowSource(Source):
         return find_files(base, paths, self.reads)
 
     def read(self, request: Request) -> Reading:
-        from mai.compiler.data.facts import refuse_other_forms
-        from mai.compiler.data.rows import notes_of_percents, notes_of_zones
+        from mai.compiler.data.facts import notes_of_percents, notes_of_zones, refuse_other_forms
 
         paths = request.files or listed(self.path)
         files = self.find(request.base, paths)

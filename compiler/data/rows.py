@@ -11,7 +11,6 @@ from weakref import ref
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.numerals import PERCENT, SHOWN_AS
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
@@ -255,6 +254,10 @@ class Words:
         """The first of them."""
         return self.names[int(self.numbers[:1].flat[0])]
 
+    def texts(self, key: Key) -> Array:
+        """Some of them as objects, [n]."""
+        return np.array(self.names, object)[self.numbers[key]]
+
     @classmethod
     def of(cls, texts: Array) -> Words:
         """The texts of an array of any shape; names in alphabetical order."""
@@ -268,42 +271,6 @@ Dates = Mapping[str, tuple[bool | None, ...]]
 """By field, for each of its columns that are dates whether these are in UTC, since they have offsets; None for one of numbers."""
 Percents = Mapping[str, tuple[str, ...]]
 """By field, for each of its columns a cell that is a number, with a percent sign where they have one; nothing for one of no numbers."""
-
-
-def notes_of_zones(trained: Dates, here: Dates) -> list[str]:
-    """What is said of fields whose times are in UTC here and were not in the data that are trained on, or the other way round."""
-    notes = []
-    for name in trained.keys() & here.keys():
-        differ = {
-            now for then, now in zip(trained[name], here[name], strict=False) if None not in (then, now) and then != now
-        }
-        if differ:
-            have, had = (
-                ("have an offset, and are read in UTC", "none")
-                if True in differ
-                else ("have no offset", "one, and were read in UTC")
-            )
-            notes.append(f"`{name}`: times here {have}; those that are trained on had {had}")
-    return sorted(notes)
-
-
-def notes_of_percents(trained: Percents, here: Percents) -> list[str]:
-    """What is said of fields whose numbers have a percent sign in the data that are trained on, or here, and none in the other."""
-    notes = []
-    for name in sorted(trained.keys() & here.keys()):
-        both = zip(trained[name], here[name], strict=False)
-        then, now = next(((a, b) for a, b in both if a and b and (PERCENT in a) != (PERCENT in b)), ("", ""))
-        if PERCENT in then:
-            read = f"`{now}` is read as {now} %, and not as a share of 1; {SHOWN_AS}"
-            notes.append(
-                f"`{name}`: numbers that are trained on have a percent sign, as `{then}`, and none here: {read}"
-            )
-        elif now:
-            read = f"`{now}` is read as {now.rstrip(PERCENT).rstrip()}, and not as a share of 1; {SHOWN_AS}"
-            notes.append(
-                f"`{name}`: numbers have a percent sign here, and none where they are trained on, as `{then}`: {read}"
-            )
-    return notes
 
 
 def join(columns: Sequence[Column]) -> Column:

@@ -8,11 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.batches import match_fields, source_of, typed_rows
-from mai.compiler.data.facts import dates_in, dates_of_columns, percents_in, refuse_numbers_for_dates
+from mai.compiler.data.facts import (
+    dates_in,
+    dates_of_columns,
+    notes_of_percents,
+    notes_of_zones,
+    percents_in,
+    refuse_numbers_for_dates,
+)
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.places import Places
-from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, notes_of_percents, notes_of_zones, rows_of
+from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.array_files import read_arrays
-from mai.compiler.data.rows import Words, blocks
+from mai.compiler.data.files.array_headers import NUMBERS, WORDS
+from mai.compiler.data.rows import Column, Words, blocks
 from mai.compiler.describing.arrays import ArraysSummary
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.leaks import ROWS
@@ -23,7 +24,6 @@ from mai.runtime.inputs.cells import few_of
 from mai.spec.record import open_record
 
 ODD = "its words are numbers or dates, or some are"
-NUMBERS, WORDS = "biuf", "US"  # Kinds of numpy's types.
 
 
 @open_record
@@ -105,11 +105,11 @@ def _table(files: Sequence[Path], names: Sequence[str]) -> tuple[ArraysTable, di
     return ArraysTable(tuple(files), "arrays", rows, tuple(columns), (), shapes=shapes), cells
 
 
-def _blocks(column: object) -> Iterator[Array]:
+def _blocks(column: Column) -> Iterator[Array]:
     if isinstance(column, Words):
-        yield np.array(column.names, object)[column.numbers[:]]
+        yield column.texts(slice(None))
     else:
-        yield from blocks(column)  # type: ignore[arg-type]
+        yield from blocks(column)
 
 
 def _as_arrow(block: Array) -> pa.Array:

@@ -85,7 +85,7 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         *_templates(folder, said),
         *_second_words(folder, said),
         *_blanks(said, tokens, settings),
-        *_made_anew(said, tokens, folder.config.get("model_type")),
+        *_notes_of_rebuilding(said, tokens, folder.config.get("model_type")),
     ]
 
 
@@ -201,7 +201,7 @@ def _of_kind(said: Mapping[str, object], tokens: _Tokens, family: object) -> Ite
     """A tokenizer's class that cuts texts in another way, where transformers makes the tokenizer of a model's `family` by that class."""
     field, kind = "tokenizer_class", _class_of(said)
     ways = family_records()["tokenizers"]["ways"].get(kind)
-    if ways is not None and tokens.ways and set(ways) != tokens.ways and _is_made_anew(kind, tokens, family):
+    if ways is not None and tokens.ways and set(ways) != tokens.ways and _is_rebuilt(kind, tokens, family):
         yield (
             field,
             f"`{field}` is {said[field]!r}, of {' and '.join(ways)}; tokenizer.json is of {' and '.join(sorted(tokens.ways))}",
@@ -213,7 +213,7 @@ def _class_of(said: Mapping[str, object]) -> str:
     return str(said.get("tokenizer_class")).removesuffix("Fast")
 
 
-def _is_made_anew(kind: str, tokens: _Tokens, family: object) -> bool:
+def _is_rebuilt(kind: str, tokens: _Tokens, family: object) -> bool:
     """Whether transformers makes a tokenizer by its class, and takes no more than the pieces from tokenizer.json."""
     record = family_records()["tokenizers"]
     is_of_bytes = kind in record["read_whole_of_bytes"] and "ByteLevel" in tokens.ways
@@ -364,10 +364,10 @@ def _blanks(said: Mapping[str, object], tokens: _Tokens, settings: Settings) -> 
         yield f"texts are what their tokens say, a blank before `.` or `n't` included; transformers takes it out, as `{field}` is true"
 
 
-def _made_anew(said: Mapping[str, object], tokens: _Tokens, family: object) -> Iterator[str]:
+def _notes_of_rebuilding(said: Mapping[str, object], tokens: _Tokens, family: object) -> Iterator[str]:
     """What a class in transformers makes otherwise than tokenizer.json, where it says nothing of it: the parts that change a text, and its first blanks."""
     record, kind = family_records()["tokenizers"], _class_of(said)
-    if not _is_made_anew(kind, tokens, family):
+    if not _is_rebuilt(kind, tokens, family):
         return
     parts = {str(part) for part in _values(tokens.changing, "type")} - {"Sequence"}
     own = {*record["parts"].get(kind, parts)}

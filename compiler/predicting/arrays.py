@@ -95,6 +95,6 @@ class ArrayInputs:
 def _texts_or_numbers(column: Column, rows: slice) -> Array:
     """Some rows of a column: numbers of a type that tables have, or texts."""
     if isinstance(column, Words):
-        return np.array(column.names, object)[column.numbers[rows]]
+        return column.texts(rows)
     values = column[rows]
     return values.astype(np.float32) if values.dtype == np.float16 else values

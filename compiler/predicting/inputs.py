@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.facts import dates_in, dates_of_columns, percents_in
+from mai.compiler.data.facts import dates_in, dates_of_columns, notes_of_percents, notes_of_zones, percents_in
 from mai.compiler.data.fields import NO_LABEL, bad, check_there, group_columns
-from mai.compiler.data.rows import notes_of_percents, notes_of_zones
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.predicting.far_numbers import FarDates, FarNumbers

@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.files.array_headers import name_of
+from mai.compiler.data.files.array_headers import NUMBERS, WORDS, name_of
 from mai.compiler.data.rows import Column, FileRows, Rows, Words, join
 from mai.runtime import files
 from mai.runtime.inputs.cells import few_of
@@ -17,7 +17,6 @@ from mai.spec.diagnostics import MaiError
 
 IN_MEMORY = 1 << 27  # Bytes of a plain array that are read at once.
 HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0", (3, 0): "read_array_header_2_0"}
-NUMBERS, WORDS = "biuf", "US"  # Kinds of numpy's types.
 # Of other kinds, what they hold, and what to save instead.
 OTHERS = {
     "M": ": it holds dates",

@@ -14,7 +14,7 @@ from typing import IO
 
 MAGIC = b"\x93NUMPY"
 FLOATS = {"f2": "e", "f4": "f", "f8": "d"}  # The letters of `struct` for numpy's kinds.
-COLUMNS = "biufUS"  # Of numbers and words.
+NUMBERS, WORDS = "biuf", "US"  # Kinds of numpy's types.
 LARGEST = 10_000  # Bytes of a header, as numpy has it: it is evaluated.
 UNREADABLE = (
     OSError, ValueError, SyntaxError, RuntimeError, MemoryError, OverflowError, struct.error, zipfile.BadZipFile, zlib.error,
@@ -36,7 +36,7 @@ def names_of_columns(path: Path) -> list[str]:
         headers = {name: _header(file) for name, file in _opened([path])} if path.suffix != ".npy" else {}
     except UNREADABLE:
         return []
-    return [name for name, (shape, kind) in headers.items() if len(shape) == 1 and kind[1:2] in COLUMNS]
+    return [name for name, (shape, kind) in headers.items() if len(shape) == 1 and kind[1:2] in NUMBERS + WORDS]
 
 
 def has_unfinite(paths: Sequence[Path], names: Collection[str]) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.numerals import Decimal, ways_to_write
+from mai.compiler.data.tables.numerals import CODE, Decimal, ways_to_write
 from mai.runtime.files import UNREADABLE
 from mai.runtime.inputs.cells import MISSING, TRUTHS, is_number
 
@@ -119,6 +119,13 @@ def without(values: pa.Array, absent: Collection[str]) -> pa.Array:
     else:
         return values
     return pc.if_else(are_absent, pa.scalar(None, kind), values)
+
+
+def first_code(text: pa.Array) -> str:
+    """The first of some texts that is digits which begin with a 0, as a postcode is; nothing where none is."""
+    begin_so = text.filter(pc.starts_with(text, "0"))
+    codes = begin_so.filter(pc.match_substring_regex(begin_so, CODE))
+    return codes[0].as_py() if len(codes) else ""
 
 
 def lacks_values(text: pa.Array) -> pa.Array:

@@ -13,6 +13,7 @@ from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.files.arrow_types import (
     as_names,
     decoded,
+    first_code,
     is_list,
     is_text,
     lacks_values,
@@ -21,7 +22,7 @@ from mai.compiler.data.files.arrow_types import (
     without,
 )
 from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, notes_of_dates, ways_of
-from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, Dressed, is_word, number_of
+from mai.compiler.data.tables.numerals import NAMES, OTHER, Decimal, Dressed, is_word, number_of
 from mai.compiler.data.tables.signs import UnitSigns
 from mai.compiler.data.totals import LastOfColumn, Rounding
 from mai.runtime.arrays import Array
@@ -67,11 +68,8 @@ class Column:
 
     def start(self, table: TableFile) -> None:
         """Go on with the first row of another file."""
-        self._path, self._decimal, self._absent = (
-            str(table.path),
-            table.dialect.decimal,
-            table.dialect.absent.of(self.field),
-        )
+        self._path, self._decimal = str(table.path), table.dialect.decimal
+        self._absent = table.dialect.absent.of(self.field)
         self.kinds.order = table.dialect.order
         self.missing, self.row, self._seen = 0, 0, {}
         self.last = LastOfColumn()
@@ -232,20 +230,13 @@ class Column:
 
     def _parsed(self, text: pa.Array) -> pa.Array:
         """Texts as numbers; one that says that there is none is null. Raises `MaiError` for words."""
-        self._note_code(text)
+        self.code = self.code or first_code(text)
         numbers = (numbers_or_truths if self.role == "real" else plain_numbers)(text, self._decimal)
         if numbers is None:
             return self._parsed_slowly(text)
         self._become(NUMBERS, text, 0)
         self._take(numbers, text, are_plain=True)
         return numbers
-
-    def _note_code(self, text: pa.Array) -> None:
-        """Note the first number that begins with a 0, as a postcode does."""
-        if not self.code:
-            begin_so = text.filter(pc.starts_with(text, "0"))
-            codes = begin_so.filter(pc.match_substring_regex(begin_so, CODE))
-            self.code = codes[0].as_py() if len(codes) else ""
 
     def _parsed_slowly(self, text: pa.Array) -> pa.Array:
         numbers = [self._float(cell) for cell in text.to_pylist()]

@@ -91,8 +91,8 @@ class UnitSigns:
     def take(self, cells: pa.Array, where: Callable[[int], str], are_plain: bool) -> None:
         """Take rows that are numbers, or texts that are; `where` says in which row and file a place is. If they `are_plain`, none has the sign."""
         for has_sign, find in ((True, _with_percent), (False, _without_percent)):
-            is_known = self._cells[has_sign] or (has_sign and are_plain)
-            place = -1 if is_known else _first(find, cells)
+            is_noted = self._cells[has_sign] or (has_sign and are_plain)
+            place = -1 if is_noted else _first(find, cells)
             if place >= 0:
                 self._cells[has_sign], self._where[has_sign] = str(cells[place]), where(place)
         for sign in () if are_plain else MONEY:

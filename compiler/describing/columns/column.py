@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mai.compiler.data.files.arrow_types import decoded, is_image, is_list, is_text, plain_numbers
+from mai.compiler.data.files.arrow_types import decoded, first_code, is_image, is_list, is_text, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, like_durations, moments_of
-from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
+from mai.compiler.data.tables.numerals import OTHER, Decimal, number_of, unit_of
 from mai.compiler.data.tables.signs import UnitSigns
 from mai.compiler.data.totals import is_total
 from mai.compiler.describing.columns.numbers import Numbers
@@ -293,12 +293,10 @@ class ColumnReader:
 
     def _note_codes(self, texts: pa.Array) -> bool:
         """Whether one of some numbers, as they are written, begins with a 0 that a number has not."""
-        begin_so = texts.filter(pc.starts_with(texts, "0"))
-        codes = begin_so.filter(pc.match_substring_regex(begin_so, CODE))
+        code = first_code(texts)
         self.are_digits = self.are_digits and bool(pc.all(pc.ascii_is_decimal(texts)).as_py() is not False)
-        if len(codes):
-            self.code = self.code or codes[0].as_py()
-        return len(codes) > 0
+        self.code = self.code or code
+        return code != ""
 
     def _take_texts(self, counts: Counter[str]) -> None:
         self.are_rising = False  # What is counted has lost its order.
