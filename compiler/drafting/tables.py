@@ -159,8 +159,8 @@ def _source(fields: TableFields, path: str) -> Iterator[str]:
         yield "longer = cut"
     if fields.gaps or any(each.open for each in fields.words):
         yield "missing = keep"
-    if is_table and (fields.gaps or any(each.open for each in fields.words)):
-        yield f"needs = {listed([target, *(each.name for each in fields.texts if each.name in fields.gaps)])}"
+        if is_table:
+            yield f"needs = {listed([target, *(each.name for each in fields.texts if each.name in fields.gaps)])}"
     if fields.table.order is not None:
         yield f"dates = {fields.table.order}"
     named = [each.name for each in (fields.target_words, *fields.words) if each is not None and each.named]

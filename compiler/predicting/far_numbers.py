@@ -48,9 +48,8 @@ class FarNumbers:
                 yield f"`{column}`: all numbers are far smaller than those that training had, {middle:.6g} in the middle: {size:.6g} at most"
 
     def _are_small(self, size: float, middle: float, range_: Range) -> bool:
-        least = SMALL * max(
-            range_.low, -range_.high
-        )  # Of the sizes that training had; 0 or less where these reach beyond 0.
+        # Of the sizes that training had; 0 or less where these reach beyond 0.
+        least = SMALL * max(range_.low, -range_.high)
         return 0 < size < SMALL * abs(middle) and (self._count > FEW or size < least)
 
 
