@@ -201,7 +201,8 @@ def notes_of_words(column: ColumnSummary) -> Iterator[str]:
     if column.kind != "word":
         return
     yield from notes_of_spellings(column.name, column.words)
-    yield from _notes_of_choices(column)
+    if not holds_texts(column):
+        yield from _notes_of_choices(column)
     yield from notes_of_lacking(column.name, column.lacking, column.words)
     alike: dict[str, list[str]] = {}
     for word in column.words if not column.is_identifier else ():

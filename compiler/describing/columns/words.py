@@ -10,7 +10,7 @@ def in_one_line(text: str) -> str:
     return "\\n".join(text.splitlines())
 
 
-def shortened(word: str) -> str:
-    """A word in one line, of a long one the beginning."""
+def shortened(word: str, letters: int = LETTERS) -> str:
+    """A word in one line, of one with more than so many `letters` the beginning."""
     word = in_one_line(word)
-    return word if len(word) <= LETTERS else word[: LETTERS - 3] + "..."
+    return word if len(word) <= letters else word[: letters - 3] + "..."
