@@ -223,7 +223,7 @@ def elaborate(
     try:
         file = parse(texts.get(str(path)) or load_source(path, report), report)
         with keeping(templates()) as kept:
-            kept.begin()
+            kept.begin(file)
             _check_names(file, report)
             return _program(_Draft(file, path, report, sets or {}, texts, data))
     except MaiError:

@@ -263,7 +263,10 @@ class Calls:
                 self.note_named(function.name, value, name)
             self._note(function, name, value)
             env.names[name] = value
-        call, key = self._around(function, fitted, env, span), key_of(self.e, env, function, tensors, axes)
+        call = self._around(function, fitted, env, span)
+        if not self.templates.are_made:
+            return self._written_out(env, function, scope, axes, call)
+        key = key_of(self.e, env, function, tensors, axes)
         repeated = self._repeated(key, function, list(tensors.values()), scope)
         if repeated is not None:
             return repeated
