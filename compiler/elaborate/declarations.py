@@ -257,7 +257,8 @@ class _Draft:
             loader = Loader(report, self.sets, self.texts, self.parsed)
             loader.loading.append(self.path.resolve())
             main[training] = loader.module(self.file, self.path, StandardLayers(training=training).module)
-            loader.check_sets()
+            if self.sets:
+                loader.check_sets()
             files[training] = [main[training], *loader.loaded.values()]
         return Modules(main, files)
 
@@ -268,9 +269,12 @@ class _Draft:
         return again
 
     def add_data(self) -> None:
-        """What the `data` line reads, and the `let`s that are made of it."""
+        """What the `data` line reads."""
         written = only(self.file, ast.Data, "data", self.report)
         self.data = elaborate_data(written, self.modules[True], self.report, self.path.parent, self.override)
+
+    def add_lets(self) -> None:
+        """The tensors that are computed from the fields of the data."""
         plain = self.modules[False]
         self.lets = elaborate_data_lets(self.file, plain, self.data, self.report, self.weights)
         share_data_lets(plain, self.modules.values())
@@ -334,6 +338,7 @@ class _Draft:
 # The stages in their order, each with the declarations that it is for: it is not entered for a file that has none of them.
 STAGES: tuple[tuple[type[ast.Declaration], Callable[[_Draft], None]], ...] = (
     (ast.Data, _Draft.add_data),
+    (ast.Let, _Draft.add_lets),
     (ast.Function, _Draft.add_exports),
     (ast.Train, _Draft.add_trainings),
     (ast.Claim, _Draft.add_claims),
