@@ -62,10 +62,8 @@ class ImageInputs:
     """Images as what a file takes, some at a time; one that cannot be read is not asked, and `notes` say which, once all are read."""
 
     def __init__(self, model: Model, groups: Iterator[Group]) -> None:
-        self._port, (channels, height, width) = _only_image(model)
+        self._port, (self._channels, *self._size) = _only_image(model)
         self._facts = model.manifest.facts.get(self._port.name)
-        framing = Framing() if self._facts is None else self._facts.framing
-        self._pixels = lambda some: pictures(some, (height, width), framing, channels)[:]
         self._groups, self._total, self._unread = groups, 0, list[str]()
 
     def __iter__(self) -> Iterator[Block]:
@@ -88,6 +86,11 @@ class ImageInputs:
             except MaiError:
                 pass
         return [each if isinstance(each, MaiError) else self._one(each) for each in origins]
+
+    def _pixels(self, origins: Sequence[Origin]) -> Array:
+        framing = Framing() if self._facts is None else self._facts.framing
+        height, width = self._size
+        return pictures(origins, (height, width), framing, self._channels)[:]
 
     def _one(self, origin: Origin) -> Array | MaiError:
         try:
