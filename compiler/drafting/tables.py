@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates
-from mai.compiler.describing.columns.words import in_one_line
 from mai.compiler.describing.lines import listed, moment, number, share, spread
 from mai.compiler.describing.tables import notes_of_words
 from mai.compiler.drafting.table_fields import LOG, ONE_HOT, TableFields, Words

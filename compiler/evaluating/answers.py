@@ -12,13 +12,13 @@ from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.texts.lengths import of_one_length, unmasked_texts
 from mai.compiler.data.texts.tokens import opened
 from mai.compiler.data.whole_files import WholeFiles
-from mai.compiler.describing.columns.words import shortened
 from mai.compiler.evaluating.examples import columns_of, label_names
 from mai.compiler.evaluating.subject import Subject
 from mai.compiler.evaluating.targets.tags import tag_names
 from mai.compiler.evaluating.targets.target import Role, Target
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import shortened
 from mai.runtime.inputs.dates import as_moments, date_form, date_in_words
 from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import DateForm
