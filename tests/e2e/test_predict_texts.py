@@ -96,7 +96,7 @@ def test_a_text_of_any_length_is_read_as_it_is(run: Path) -> None:
         assert np.allclose(json.loads(listed["tags"]), tags(text=prompt[None])[0], atol=1e-5)
 
 
-def test_rows_that_training_leaves_out_stay_without_an_answer(tmp_path: Path) -> None:
+def test_rows_that_training_leaves_out(tmp_path: Path) -> None:
     run = trained(
         tmp_path,
         SPEC.replace("SAID", "longer = drop, missing = drop"),
