@@ -207,7 +207,7 @@ def test_branches_of_a_guided_net_stay_with_their_example(program: Maker, tmp_pa
     together, counts = loaded.counted(**inputs)
     assert counts is not None and len(set(counts.tolist())) > 2
     wanted, _ = evaluate(forms.prepare(spec.exports["f"]), inputs, {}, weights)
-    np.testing.assert_allclose(together, wanted, atol=1e-3)
+    np.testing.assert_allclose(together, wanted, rtol=1e-3)  # A step that float32 keeps may be one that double repeats.
 
 
 @pytest.mark.parametrize("opset", [21, 23])
