@@ -35,7 +35,9 @@ def test_a_text_is_that_of_python(host: Host, files: Path) -> None:
 
 @pytest.mark.parametrize("file", ["text.generate", "text.generate.step"])
 def test_a_text_longer_than_those_of_training_is_told(host: Host, files: Path, file: str) -> None:
-    read = host.load(with_manifest(files / f"{file}.onnx", f"short.{file}", lambda whole: whole["text"].update(context=10)))
+    read = host.load(
+        with_manifest(files / f"{file}.onnx", f"short.{file}", lambda whole: whole["text"].update(context=10))
+    )
     for prompt, note in ((b"The ", []), (b"The n", ["this text may have more than 10 tokens, and the model was trained on none so long: "
                                                       "what it writes there may be worse"])):  # fmt: skip
         call = host.call(read)
