@@ -24,6 +24,7 @@ from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Claim, Program
 from mai.compiler.weights.rules import named_by_rules
 from mai.spec import STANDARD, ast, is_public, library, library_names
+from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.report import Help
@@ -261,8 +262,10 @@ def _program(
     if written is not None:
         lets = elaborate_data_lets(file, modules[False], data, report, weights)
         share_data_lets(modules[False], modules.values())
-    exports = _exports(file, modules[False], data, report, weights)
+    exported = [d for d in file.declarations if isinstance(d, ast.Function) and d.kind == "export"]
+    exports = _exports(exported, modules[False], data, report, weights)
     trainings = elaborate_trainings(file, read_again, modules, data, report, weights)
+    exports = _with_waiting(exports, exported, modules[False], data, report, weights)
     claims = _claims(file, modules[False], data, report, weights)
     _check_unused(file, modules, report)
     if written is not None:
@@ -294,17 +297,40 @@ def _modules(
 
 
 def _exports(
-    file: ast.File, module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
-) -> dict[str, Graph]:
-    """The exports of a file by name, but for those that have errors."""
-    exports: dict[str, Graph] = {}
-    for declaration in file.declarations:
-        if isinstance(declaration, ast.Function) and declaration.kind == "export":
-            _check_export_name(declaration, exports, report)
-            graph = elaborate_export(declaration, module, report, weights, data.numbers)
-            if graph is not None:
-                exports[declaration.name.id] = graph
+    written: Sequence[ast.Function], module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
+) -> dict[str, Graph | None]:
+    """The exports of a file by name: None for one that has errors, or that waits for the train blocks."""
+    exports: dict[str, Graph | None] = {}
+    for declaration in written:
+        _check_export_name(declaration, exports, report)
+        aside, own = (Reporter(), dict(weights)) if _may_wait(declaration, module, weights) else (report, weights)
+        graph = exports[declaration.name.id] = elaborate_export(declaration, module, aside, own, data.numbers)
+        if graph is not None and aside is not report:
+            weights.update(own)
+            for diagnostic in aside.diagnostics:
+                report.add(diagnostic)
     return exports
+
+
+def _may_wait(declaration: ast.Function, module: Module, weights: Mapping[str, Weight]) -> bool:
+    """Whether an export reads parameters of a net that has none yet: only training may call it."""
+    nets = {field.path.partition(".")[0] for field in nodes_of(declaration, ast.Field) if field.path is not None}
+    own = {weight.owner for weight in weights.values()}
+    return any(isinstance(module.names.get(net), Function) and net not in own for net in nets)
+
+
+def _with_waiting(
+    exports: Mapping[str, Graph | None],
+    written: Sequence[ast.Function],
+    module: Module,
+    data: Data,
+    report: Reporter,
+    weights: dict[str, Weight],
+) -> dict[str, Graph]:
+    """All exports that have no errors, those that waited for the train blocks among them."""
+    waiting = [d for d in written if exports[d.name.id] is None] if not report.failed else []
+    late = {d.name.id: elaborate_export(d, module, report, weights, data.numbers) for d in waiting}
+    return {name: graph for name, now in exports.items() if (graph := late.get(name, now)) is not None}
 
 
 def _constants(module: Module) -> dict[str, int | float]:
