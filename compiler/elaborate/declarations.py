@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Module, Poison, is_number
 from mai.compiler.elaborate.blocks.claim import elaborate_claim
-from mai.compiler.elaborate.blocks.data_fields import Data, elaborate_data, explain_sizes
-from mai.compiler.elaborate.blocks.export import elaborate_export
+from mai.compiler.elaborate.blocks.data_fields import NO_DATA, Data, elaborate_data, explain_sizes
+from mai.compiler.elaborate.blocks.export import (
+    ExportMaker,
+    elaborate_before_training,
+    elaborate_export,
+    exports_of,
+    may_wait,
+)
 from mai.compiler.elaborate.blocks.train import only
 from mai.compiler.elaborate.blocks.train_sequence import Modules, elaborate_trainings
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
@@ -21,10 +27,9 @@ from mai.compiler.elaborate.repeating.store import keeping, templates
 from mai.compiler.elaborate.standard_layers import StandardLayers
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
-from mai.compiler.program import Claim, Program
-from mai.compiler.weights.rules import named_by_rules
+from mai.compiler.program import Claim, Program, Training
+from mai.compiler.weights.rules import Loading, named_by_rules
 from mai.spec import STANDARD, ast, is_public, library, library_names
-from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.report import Help
@@ -52,10 +57,6 @@ class Loader:
         self.loading: list[Path] = []
         self.imported_at: dict[Path, Span] = {}  # The last import of each file.
         self.loaded: dict[Path, Module] = {}
-
-    def load_prelude(self, training: bool) -> Module:
-        """The standard layers; `training` is what they ask when they choose."""
-        return StandardLayers(training=training).module
 
     def module(self, file: ast.File, path: Path, prelude: Module) -> Module:
         """The declarations of a parsed file, in order, its imports first."""
@@ -228,124 +229,147 @@ def elaborate(
     try:
         file = parse(texts.get(str(path)) or load_source(path, report), report)
         with keeping(templates()) as kept:
-            kept.begin()
-            return _program(file, path, report, sets or {}, texts, data)
+            kept.begin(file)
+            _check_names(file, report)
+            return _program(_Draft(file, path, report, sets or {}, texts, data))
     except MaiError:
         report.stopped = True
         return None
 
 
-def _program(
-    file: ast.File,
-    path: Path,
-    report: Reporter,
-    sets: Mapping[str, str],
-    texts: Mapping[str, Source],
-    override: Sequence[Path],
-) -> Program | None:
-    _check_names(file, report)
-    parsed: dict[Path, ast.File] = {}
+class _Draft:
+    """A file on its way to a program: what its declarations have become so far, which those of later stages read."""
 
-    def read(report: Reporter) -> Modules:
-        return _modules(file, path, report, sets, texts, parsed)
+    def __init__(
+        self, file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source],
+        override: Sequence[Path],
+    ) -> None:  # fmt: skip
+        self.file, self.path, self.report, self.override = file, path, report, override
+        self.sets, self.texts = sets, texts
+        self.parsed: dict[Path, ast.File] = {}
+        self.modules = self.read(report).main
+        self.data: Data = NO_DATA
+        self.weights: dict[str, Weight] = {}
+        self.lets: dict[str, Graph] = {}
+        self.exports: dict[str, Graph | None] = {}
+        self.trainings: tuple[Training, ...] = ()
+        self.claims: dict[str, Claim] = {}
+        self.loading: Loading | None = None
 
-    def read_again() -> Modules:
-        again = read(Reporter())
-        share_data_lets(modules[False], again.main.values())
+    def read(self, report: Reporter) -> Modules:
+        """The file and what it imports, read twice: as exports compute with them, and as training does."""
+        main, files = {}, {}
+        for training in (False, True):
+            loader = Loader(report, self.sets, self.texts, self.parsed)
+            loader.loading.append(self.path.resolve())
+            main[training] = loader.module(self.file, self.path, StandardLayers(training=training).module)
+            if self.sets:
+                loader.check_sets()
+            files[training] = [main[training], *loader.loaded.values()]
+        return Modules(main, files)
+
+    def read_again(self) -> Modules:
+        """The same once more, with the weights that `let`s of data became."""
+        again = self.read(Reporter())
+        share_data_lets(self.modules[False], again.main.values())
         return again
 
-    modules = read(report).main
-    written = only(file, ast.Data, "data", report)
-    data = elaborate_data(written, modules[True], report, path.parent, override)
-    weights: dict[str, Weight] = {}
-    lets: dict[str, Graph] = {}
-    if written is not None:
-        lets = elaborate_data_lets(file, modules[False], data, report, weights)
-        share_data_lets(modules[False], modules.values())
-    exported = [d for d in file.declarations if isinstance(d, ast.Function) and d.kind == "export"]
-    exports = _exports(exported, modules[False], data, report, weights)
-    trainings = elaborate_trainings(file, read_again, modules, data, report, weights)
-    exports = _with_waiting(exports, exported, modules[False], data, report, weights)
-    claims = _claims(file, modules[False], data, report, weights)
-    _check_unused(file, modules, report)
-    if written is not None:
-        explain_sizes(data, written, report)
-    if report.failed:
-        return None
-    copies = _copies(weights)
-    loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
-    if report.failed:
-        return None
-    title, reads = _title(file.source), data.source if written is not None else None
-    constants = _constants(modules[False])
-    return Program(path.stem, title, file, constants, exports, trainings, copies, loading, claims, lets, reads)
+    def add_data(self) -> None:
+        """What the `data` line reads."""
+        written = only(self.file, ast.Data, "data", self.report)
+        self.data = elaborate_data(written, self.modules[True], self.report, self.path.parent, self.override)
+
+    def add_lets(self) -> None:
+        """The tensors that are computed from the fields of the data."""
+        plain = self.modules[False]
+        self.lets = elaborate_data_lets(self.file, plain, self.data, self.report, self.weights)
+        share_data_lets(plain, self.modules.values())
+
+    def _export(self, declaration: ast.Function, elaborate: ExportMaker = elaborate_export) -> Graph | None:
+        return elaborate(declaration, self.modules[False], self.report, self.weights, self.data.numbers)
+
+    def add_exports(self) -> None:
+        """The exports by name: None for one that has errors, or waits for the train blocks."""
+        for declaration in exports_of(self.file):
+            name = declaration.name
+            if name.id in self.exports:
+                self.report.error("duplicate-name", name.span, f"`{name.id}` is exported twice")
+            waits = may_wait(declaration, self.modules[False], self.weights)
+            self.exports[name.id] = self._export(declaration, elaborate_before_training if waits else elaborate_export)
+
+    def add_waiting(self) -> None:
+        """The exports that waited for the train blocks, in their places."""
+        for declaration in exports_of(self.file) if not self.report.failed else ():
+            name = declaration.name.id
+            self.exports[name] = self.exports[name] or self._export(declaration)
+
+    def add_trainings(self) -> None:
+        """The train blocks in their order; none where one has errors."""
+        self.trainings = elaborate_trainings(
+            self.file, self.read_again, self.modules, self.data, self.report, self.weights
+        )
+
+    def add_claims(self) -> None:
+        """The claims by name, but for those that have errors."""
+        exports = {d.name.id: d for d in exports_of(self.file)}
+        written = [d for d in self.file.declarations if isinstance(d, ast.Claim)]
+        _check_distinct([d.name for d in written], self.report)
+        plain = self.modules[False]
+        claims = {d.name.id: elaborate_claim(d, plain, exports, self.data, self.report, self.weights) for d in written}
+        self.claims = {name: claim for name, claim in claims.items() if claim is not None}
+
+    def check_unused(self) -> None:
+        """Nets and layers that nothing calls are looked at all the same."""
+        called = self.modules[False].called | self.modules[True].called
+        functions = [d for d in self.file.declarations if isinstance(d, ast.Function) and d.kind != "export"]
+        for declaration in functions:
+            if declaration.name.id not in called:
+                check_unused(declaration, self.modules[False], self.report)
+
+    def explain_sizes(self) -> None:
+        """Errors about sizes that only the data say tell so."""
+        written = next(d for d in self.file.declarations if isinstance(d, ast.Data))
+        explain_sizes(self.data, written, self.report)
+
+    def add_loading(self) -> None:
+        """Where the weights begin as another file's; their rules are looked at where nothing else is wrong."""
+        if not self.report.failed:
+            names = named_by_rules(_copies(self.weights))
+            self.loading = elaborate_loading(self.file, self.modules[False], self.report, names)
+
+    def program(self) -> Program | None:
+        """What the file means; None where it has errors."""
+        if self.report.failed:
+            return None
+        names = self.modules[False].names.items()
+        exports = {name: graph for name, graph in self.exports.items() if graph is not None}
+        constants = {n: v for n, v in names if isinstance(v, (int, float)) and not isinstance(v, bool)}
+        return Program(
+            self.path.stem, _title(self.file.source), self.file, constants, exports, self.trainings,
+            _copies(self.weights), self.loading, self.claims, self.lets, None if self.data is NO_DATA else self.data.source,
+        )  # fmt: skip
 
 
-def _modules(
-    file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source],
-    parsed: dict[Path, ast.File],
-) -> Modules:  # fmt: skip
-    """The file and what it imports, read twice: as exports compute with them, and as training does."""
-    main, files = {}, {}
-    for training in (False, True):
-        loader = Loader(report, sets, texts, parsed)
-        loader.loading.append(path.resolve())
-        main[training] = loader.module(file, path, loader.load_prelude(training))
-        loader.check_sets()
-        files[training] = [main[training], *loader.loaded.values()]
-    return Modules(main, files)
+# The stages in their order, each with the declarations that it is for: it is not entered for a file that has none of them.
+STAGES: tuple[tuple[type[ast.Declaration], Callable[[_Draft], None]], ...] = (
+    (ast.Data, _Draft.add_data),
+    (ast.Let, _Draft.add_lets),
+    (ast.Function, _Draft.add_exports),
+    (ast.Train, _Draft.add_trainings),
+    (ast.Function, _Draft.add_waiting),
+    (ast.Claim, _Draft.add_claims),
+    (ast.Function, _Draft.check_unused),
+    (ast.Data, _Draft.explain_sizes),
+    (ast.Weights, _Draft.add_loading),
+)
 
 
-def _exports(
-    written: Sequence[ast.Function], module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
-) -> dict[str, Graph | None]:
-    """The exports of a file by name: None for one that has errors, or that waits for the train blocks."""
-    exports: dict[str, Graph | None] = {}
-    for declaration in written:
-        _check_export_name(declaration, exports, report)
-        aside, own = (Reporter(), dict(weights)) if _may_wait(declaration, module, weights) else (report, weights)
-        graph = exports[declaration.name.id] = elaborate_export(declaration, module, aside, own, data.numbers)
-        if graph is not None and aside is not report:
-            weights.update(own)
-            for diagnostic in aside.diagnostics:
-                report.add(diagnostic)
-    return exports
-
-
-def _may_wait(declaration: ast.Function, module: Module, weights: Mapping[str, Weight]) -> bool:
-    """Whether an export reads parameters of a net that has none yet: only training may call it."""
-    nets = {field.path.partition(".")[0] for field in nodes_of(declaration, ast.Field) if field.path is not None}
-    own = {weight.owner for weight in weights.values()}
-    return any(isinstance(module.names.get(net), Function) and net not in own for net in nets)
-
-
-def _with_waiting(
-    exports: Mapping[str, Graph | None],
-    written: Sequence[ast.Function],
-    module: Module,
-    data: Data,
-    report: Reporter,
-    weights: dict[str, Weight],
-) -> dict[str, Graph]:
-    """All exports that have no errors, those that waited for the train blocks among them."""
-    waiting = [d for d in written if exports[d.name.id] is None] if not report.failed else []
-    late = {d.name.id: elaborate_export(d, module, report, weights, data.numbers) for d in waiting}
-    return {name: graph for name, now in exports.items() if (graph := late.get(name, now)) is not None}
-
-
-def _constants(module: Module) -> dict[str, int | float]:
-    return {n: v for n, v in module.names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
-
-
-def _claims(
-    file: ast.File, module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
-) -> dict[str, Claim]:
-    """The claims of a file by name, but for those that have errors."""
-    exports = {d.name.id: d for d in file.declarations if isinstance(d, ast.Function) and d.kind == "export"}
-    written = [d for d in file.declarations if isinstance(d, ast.Claim)]
-    _check_distinct([d.name for d in written], report)
-    claims = {d.name.id: elaborate_claim(d, module, exports, data, report, weights) for d in written}
-    return {name: claim for name, claim in claims.items() if claim is not None}
+def _program(draft: _Draft) -> Program | None:
+    kinds = set(map(type, draft.file.declarations))
+    for kind, stage in STAGES:
+        if kind in kinds:
+            stage(draft)
+    return draft.program()
 
 
 def _check_names(file: ast.File, report: Reporter) -> None:
@@ -362,20 +386,6 @@ def _check_distinct(names: Sequence[ast.Identifier], report: Reporter) -> None:
         if first.setdefault(name.id, name) is not name:
             where = [Label(first[name.id].span, "first defined here")]
             report.error("duplicate-name", name.span, f"`{name.id}` is defined twice", where=where)
-
-
-def _check_export_name(declaration: ast.Function, exports: Mapping[str, object], report: Reporter) -> None:
-    if declaration.name.id in exports:
-        report.error("duplicate-name", declaration.name.span, f"`{declaration.name.id}` is exported twice")
-
-
-def _check_unused(file: ast.File, modules: Mapping[bool, Module], report: Reporter) -> None:
-    """Nets and layers that nothing calls are looked at all the same."""
-    for declaration in file.declarations:
-        if not isinstance(declaration, ast.Function) or declaration.kind == "export":
-            continue
-        if declaration.name.id not in modules[False].called | modules[True].called:
-            check_unused(declaration, modules[False], report)
 
 
 def _copies(weights: Mapping[str, Weight]) -> dict[str, Weight]:

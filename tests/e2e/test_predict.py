@@ -167,6 +167,16 @@ def test_texts_of_every_kind_are_cells(tmp_path: Path) -> None:
         write(pa.table({"bytes": [b"\xff"]}))
 
 
+def test_what_is_no_number_has_words_in_json(tmp_path: Path) -> None:
+    """Inside of lists, too; `Infinity` without quotes is no JSON, and NaN is what is missing."""
+    plain, lists = [1.0, np.inf, np.nan], [[0.5], [-np.inf, np.nan], []]
+    with table_file(tmp_path / "o.jsonl") as write:
+        write(pa.table({"a": plain, "b": lists}))
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [line["a"] for line in lines] == [1.0, "Infinity", None]
+    assert [line["b"] for line in lines] == [[0.5], ["-Infinity", None], []]
+
+
 def _write_letters(path: Path, letters: str) -> None:
     with table_file(path, Dialect(encoding="cp1252", separator=";")) as write:
         write(pa.table({"a": ["x;y", letters]}))

@@ -85,7 +85,7 @@ def test_a_text_of_any_length_is_read_as_it_is(run: Path) -> None:
     for prompt, answer, listed in zip(tokens(run), answers, lists, strict=True):
         expected = model(review=prompt[None])[0]
         assert np.allclose([answer["whole.bad"], answer["whole.good"]], expected, atol=1e-5)
-        assert np.allclose(json.loads(listed["tags"]), tags(text=prompt[None])[0], atol=1e-5)
+        assert np.allclose(listed["tags"], tags(text=prompt[None])[0], atol=1e-5)
 
 
 def test_rows_that_training_leaves_out(tmp_path: Path) -> None:

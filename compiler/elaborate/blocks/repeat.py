@@ -17,7 +17,6 @@ from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, s
 from mai.compiler.elaborate.blocks.until import going_state, is_shared, kept_where_stopped
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.errors.attempt import attempt
-from mai.compiler.elaborate.errors.repairs import rounded_down
 from mai.compiler.elaborate.expressions.names import check_distinct
 from mai.compiler.elaborate.repeating.alike_turns import AlikeTurns
 from mai.compiler.elaborate.repeating.templates import MAX_ATTEMPTS, MAX_TURNS_APART
@@ -211,7 +210,7 @@ def _count(e: Context, written: Binding, statement: ast.Repeat) -> Size | None:
             help = e.default_help(written)
             raise e.fail("repeat-count", span, "a `repeat` counts with one whole number for all examples", help=help)
         return None
-    count = e.size(written, span, "a count", help=rounded_down(statement.count))
+    count = e.size(written, span, "a count", written=statement.count)
     if isinstance(count, int) and count > MAX_TURNS:
         message = f"{count:,} turns are more than a `repeat` can have ({MAX_TURNS:,})"
         raise e.fail("repeat-too-long", span, message)
