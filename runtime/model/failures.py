@@ -63,7 +63,8 @@ def newer_error(path: Path, format: int) -> ModelError:
 def run_error(path: Path, inputs: Mapping[str, Port], feed: Mapping[str, Array], error: Exception) -> ModelError:
     """The error for a run that ONNX Runtime broke off.
 
-    A size or a number that only the call knows is often the cause, so the message names them.
+    A size or a number that only the call knows is often the cause, so the message names those of its arrays, inputs [batch, ...]
+    and settings [].
     """
     if is_of_memory(error):
         message = f"{path.name} needs more memory for this call than there is here"
