@@ -15,7 +15,7 @@ from mai.compiler.elaborate import elaborate
 from mai.compiler.elaborate.repeating.store import keeping, templates
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import DERIVATIVES, Extend, Integrate
-from mai.compiler.mending import Checked, with_edits
+from mai.compiler.mending import Checked, Look, with_edits
 from mai.compiler.passes.analyses.constant_ranges import may_overflow
 from mai.compiler.passes.analyses.extent import oversized
 from mai.compiler.passes.analyses.tensor_sizes import LARGEST_TENSOR, enormous
@@ -43,8 +43,7 @@ def internal(error: Exception) -> Diagnostic:
 def check(path: Path, sets: Mapping[str, str] | None = None, data: Sequence[Path] = ()) -> Checked:
     """Read, parse and elaborate a file, with `data` in the place of its own. Never raises for what the file says."""
     look = partial(_elaborated, path, sets or {}, data=data)
-    with keeping(templates()):
-        return with_edits(look({}), look)
+    return _mended(look)
 
 
 def check_all(
@@ -55,8 +54,14 @@ def check_all(
     def look(others: Mapping[str, Source]) -> Checked:
         return look_at(path, sets, {**texts, **others}, data)
 
+    return _mended(look)
+
+
+def _mended(look: Look) -> Checked:
+    """What checking gives, with the edits that mend what is wrong; what is tried repeats the calls of what was looked at first."""
     with keeping(templates()):
-        return with_edits(look({}), look)
+        checked = look({})
+        return with_edits(checked, look) if checked.diagnostics else checked
 
 
 def look_at(

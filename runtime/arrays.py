@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,3 +30,14 @@ def write_npz(file: Path | IO[bytes], arrays: Mapping[str, Array], compression: 
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.save(member, array, allow_pickle=False)
+
+
+def with_words(value: object, nan: object = "NaN") -> object:
+    """A value of lists and objects for JSON, which knows finite numbers alone: the others as "NaN", or what is to stand for it, "Infinity", "-Infinity"."""
+    if isinstance(value, dict):
+        return {name: with_words(each, nan) for name, each in value.items()}
+    if isinstance(value, list):
+        return [with_words(each, nan) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, nan)
+    return value

@@ -114,12 +114,27 @@ def test_the_passes_are_those_of_the_pipeline() -> None:
     assert described == {re.sub(r"^(share|prune)_.*", r"\1", p.name) for p in listed}
 
 
+@cache
+def functions_of(text: str, export: str) -> frozenset[tuple[str, str]]:
+    """The functions that a walk enters, by file. What a process does once is done in a walk before, as `benchmarks.walk` has it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MAI_VERIFY", raising=False)  # Tests look at the graph after every pass.
+        walk(text, export)
+        return frozenset((file, function.replace("<locals>.", "")) for file, function in walk(text, export).all)
+
+
+def test_the_walks_are_as_long_as_the_page_says() -> None:
+    (said,) = re.findall(r"counts (\d+) functions in (\d+) files for `linear`, and (\d+) in (\d+) for the flow", PAGE)
+    entered = [functions_of(*WALKS[name]) for name in ("linear", "integrate")]
+    counts = [n for functions in entered for n in (len(functions), len({file for file, _ in functions}))]
+    assert counts == pytest.approx([*map(int, said)], rel=0.02)
+
+
 @pytest.mark.parametrize("name", WALKS)
 def test_a_walk_is_what_is_entered(name: str) -> None:
     """Each of its rows names a file and a function that the walk from text to bytes enters, in this order of stages."""
     (section,) = re.findall(rf"^### `{re.escape(name)}`.*?\n(.*?)^##", PAGE, re.DOTALL | re.MULTILINE)
     rows = re.findall(r"^\| `([\w/]+\.py)` \| `([\w.]+)`", section, re.MULTILINE)
-    text, export = WALKS[name]
-    entered = {(file, function.replace("<locals>.", "")) for file, function in walk(text, export).all}
+    entered = functions_of(*WALKS[name])
     assert len(rows) > 5
     assert [row for row in rows if row not in entered] == []

@@ -6,7 +6,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from mai.compiler.elaborate.sightings import see
+from mai.compiler.elaborate.sightings import WATCH
 from mai.compiler.ir.graph import Follows, Initial, Value, Weight
 from mai.compiler.ir.signature import Function as FunctionRecord
 from mai.compiler.ir.sizes import Dim, Size
@@ -163,7 +163,9 @@ class Environment:
         self.where[name.id] = name.span
         if self.around is not None:
             self.around.inside.add(name.id)
-        see(name.span, value)
+        watch = WATCH.get()
+        if watch is not None:
+            watch(name.span, value)
 
     def bind_size(self, name: str, size: Binding, span: Span) -> None:
         """Give a free name of a parameter's type its size."""

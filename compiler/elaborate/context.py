@@ -29,7 +29,7 @@ from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops.elementwise import ToReal
 from mai.compiler.ops.shapes.shape import Expand, Stack
 from mai.spec import ast
-from mai.spec.diagnostics import Help, Reporter
+from mai.spec.diagnostics import Reporter
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -139,6 +139,15 @@ class Context(Telling):
             yield
         finally:
             self.scope, self.builder.scope = outer, label
+
+    @contextmanager
+    def first_value(self) -> Iterator[None]:
+        """Allow `across` for a while, wherever this is: it stands for all examples of the training part."""
+        before, self.over_all_examples = self.over_all_examples, True
+        try:
+            yield
+        finally:
+            self.over_all_examples = before
 
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
         """Apply an operation and return its first output."""
@@ -260,8 +269,13 @@ class Context(Telling):
             raise self.fail("dtype-mismatch", span, "true or false is needed here, this is a number", help=help)
         return value
 
-    def size(self, binding: Binding, span: Span, what: str = "a dimension", least: int = 0, help: Help = None) -> Size:
-        """A size: a whole number of at least zero, or a symbolic one, which is bounded by `least` from here on."""
+    def size(
+        self, binding: Binding, span: Span, what: str = "a dimension", least: int = 0, written: ast.Expr | None = None
+    ) -> Size:
+        """A size: a whole number of at least zero, or a symbolic one, which is bounded by `least` from here on.
+
+        Help comes from how it is `written`.
+        """
         if isinstance(binding, Poison):
             raise Stop
         if isinstance(binding, Dim):
@@ -272,7 +286,7 @@ class Context(Telling):
         slug = "not-a-dimension" if what == "a dimension" else "repeat-count"
         if isinstance(binding, bool) or not isinstance(binding, int):
             shown = f"`{binding}`" if isinstance(binding, float) else kind_of(binding)
-            help = help or self.default_help(binding)
+            help = (written and repairs.rounded_down(written)) or self.default_help(binding)
             raise self.fail(slug, span, f"{what} is a whole number, this is {shown}", help=help)
         if binding < 0:
             raise self.fail(slug, span, f"{what} cannot be negative, this is {binding}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Module, Poison, is_number
 from mai.compiler.elaborate.blocks.claim import elaborate_claim
-from mai.compiler.elaborate.blocks.data_fields import Data, elaborate_data, explain_sizes
+from mai.compiler.elaborate.blocks.data_fields import NO_DATA, Data, elaborate_data, explain_sizes
 from mai.compiler.elaborate.blocks.export import elaborate_export
 from mai.compiler.elaborate.blocks.train import only
 from mai.compiler.elaborate.blocks.train_sequence import Modules, elaborate_trainings
@@ -21,8 +21,8 @@ from mai.compiler.elaborate.repeating.store import keeping, templates
 from mai.compiler.elaborate.standard_layers import StandardLayers
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
-from mai.compiler.program import Claim, Program
-from mai.compiler.weights.rules import named_by_rules
+from mai.compiler.program import Claim, Program, Training
+from mai.compiler.weights.rules import Loading, named_by_rules
 from mai.spec import STANDARD, ast, is_public, library, library_names
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
@@ -51,10 +51,6 @@ class Loader:
         self.loading: list[Path] = []
         self.imported_at: dict[Path, Span] = {}  # The last import of each file.
         self.loaded: dict[Path, Module] = {}
-
-    def load_prelude(self, training: bool) -> Module:
-        """The standard layers; `training` is what they ask when they choose."""
-        return StandardLayers(training=training).module
 
     def module(self, file: ast.File, path: Path, prelude: Module) -> Module:
         """The declarations of a parsed file, in order, its imports first."""
@@ -227,99 +223,137 @@ def elaborate(
     try:
         file = parse(texts.get(str(path)) or load_source(path, report), report)
         with keeping(templates()) as kept:
-            kept.begin()
-            return _program(file, path, report, sets or {}, texts, data)
+            kept.begin(file)
+            _check_names(file, report)
+            return _program(_Draft(file, path, report, sets or {}, texts, data))
     except MaiError:
         report.stopped = True
         return None
 
 
-def _program(
-    file: ast.File,
-    path: Path,
-    report: Reporter,
-    sets: Mapping[str, str],
-    texts: Mapping[str, Source],
-    override: Sequence[Path],
-) -> Program | None:
-    _check_names(file, report)
-    parsed: dict[Path, ast.File] = {}
+class _Draft:
+    """A file on its way to a program: what its declarations have become so far, which those of later stages read."""
 
-    def read(report: Reporter) -> Modules:
-        return _modules(file, path, report, sets, texts, parsed)
+    def __init__(
+        self, file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source],
+        override: Sequence[Path],
+    ) -> None:  # fmt: skip
+        self.file, self.path, self.report, self.override = file, path, report, override
+        self.sets, self.texts = sets, texts
+        self.parsed: dict[Path, ast.File] = {}
+        self.modules = self.read(report).main
+        self.data: Data = NO_DATA
+        self.weights: dict[str, Weight] = {}
+        self.lets: dict[str, Graph] = {}
+        self.exports: dict[str, Graph] = {}
+        self.trainings: tuple[Training, ...] = ()
+        self.claims: dict[str, Claim] = {}
+        self.loading: Loading | None = None
 
-    def read_again() -> Modules:
-        again = read(Reporter())
-        share_data_lets(modules[False], again.main.values())
+    def read(self, report: Reporter) -> Modules:
+        """The file and what it imports, read twice: as exports compute with them, and as training does."""
+        main, files = {}, {}
+        for training in (False, True):
+            loader = Loader(report, self.sets, self.texts, self.parsed)
+            loader.loading.append(self.path.resolve())
+            main[training] = loader.module(self.file, self.path, StandardLayers(training=training).module)
+            if self.sets:
+                loader.check_sets()
+            files[training] = [main[training], *loader.loaded.values()]
+        return Modules(main, files)
+
+    def read_again(self) -> Modules:
+        """The same once more, with the weights that `let`s of data became."""
+        again = self.read(Reporter())
+        share_data_lets(self.modules[False], again.main.values())
         return again
 
-    modules = read(report).main
-    written = only(file, ast.Data, "data", report)
-    data = elaborate_data(written, modules[True], report, path.parent, override)
-    weights: dict[str, Weight] = {}
-    lets: dict[str, Graph] = {}
-    if written is not None:
-        lets = elaborate_data_lets(file, modules[False], data, report, weights)
-        share_data_lets(modules[False], modules.values())
-    exports = _exports(file, modules[False], data, report, weights)
-    trainings = elaborate_trainings(file, read_again, modules, data, report, weights)
-    claims = _claims(file, modules[False], data, report, weights)
-    _check_unused(file, modules, report)
-    if written is not None:
-        explain_sizes(data, written, report)
-    if report.failed:
-        return None
-    copies = _copies(weights)
-    loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
-    if report.failed:
-        return None
-    title, reads = _title(file.source), data.source if written is not None else None
-    constants = _constants(modules[False])
-    return Program(path.stem, title, file, constants, exports, trainings, copies, loading, claims, lets, reads)
+    def add_data(self) -> None:
+        """What the `data` line reads."""
+        written = only(self.file, ast.Data, "data", self.report)
+        self.data = elaborate_data(written, self.modules[True], self.report, self.path.parent, self.override)
+
+    def add_lets(self) -> None:
+        """The tensors that are computed from the fields of the data."""
+        plain = self.modules[False]
+        self.lets = elaborate_data_lets(self.file, plain, self.data, self.report, self.weights)
+        share_data_lets(plain, self.modules.values())
+
+    def add_exports(self) -> None:
+        """The exports by name, but for those that have errors."""
+        for declaration in self.file.declarations:
+            if isinstance(declaration, ast.Function) and declaration.kind == "export":
+                _check_export_name(declaration, self.exports, self.report)
+                graph = elaborate_export(declaration, self.modules[False], self.report, self.weights, self.data.numbers)
+                if graph is not None:
+                    self.exports[declaration.name.id] = graph
+
+    def add_trainings(self) -> None:
+        """The train blocks in their order; none where one has errors."""
+        self.trainings = elaborate_trainings(
+            self.file, self.read_again, self.modules, self.data, self.report, self.weights
+        )
+
+    def add_claims(self) -> None:
+        """The claims by name, but for those that have errors."""
+        declarations = self.file.declarations
+        exports = {d.name.id: d for d in declarations if isinstance(d, ast.Function) and d.kind == "export"}
+        written = [d for d in declarations if isinstance(d, ast.Claim)]
+        _check_distinct([d.name for d in written], self.report)
+        plain = self.modules[False]
+        claims = {d.name.id: elaborate_claim(d, plain, exports, self.data, self.report, self.weights) for d in written}
+        self.claims = {name: claim for name, claim in claims.items() if claim is not None}
+
+    def check_unused(self) -> None:
+        """Nets and layers that nothing calls are looked at all the same."""
+        called = self.modules[False].called | self.modules[True].called
+        functions = [d for d in self.file.declarations if isinstance(d, ast.Function) and d.kind != "export"]
+        for declaration in functions:
+            if declaration.name.id not in called:
+                check_unused(declaration, self.modules[False], self.report)
+
+    def explain_sizes(self) -> None:
+        """Errors about sizes that only the data say tell so."""
+        written = next(d for d in self.file.declarations if isinstance(d, ast.Data))
+        explain_sizes(self.data, written, self.report)
+
+    def add_loading(self) -> None:
+        """Where the weights begin as another file's; their rules are looked at where nothing else is wrong."""
+        if not self.report.failed:
+            names = named_by_rules(_copies(self.weights))
+            self.loading = elaborate_loading(self.file, self.modules[False], self.report, names)
+
+    def finish(self) -> Program | None:
+        """What the file means; None where it has errors."""
+        if self.report.failed:
+            return None
+        names = self.modules[False].names.items()
+        constants = {n: v for n, v in names if isinstance(v, (int, float)) and not isinstance(v, bool)}
+        return Program(
+            self.path.stem, _title(self.file.source), self.file, constants, self.exports, self.trainings,
+            _copies(self.weights), self.loading, self.claims, self.lets, None if self.data is NO_DATA else self.data.source,
+        )  # fmt: skip
 
 
-def _modules(
-    file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source],
-    parsed: dict[Path, ast.File],
-) -> Modules:  # fmt: skip
-    """The file and what it imports, read twice: as exports compute with them, and as training does."""
-    main, files = {}, {}
-    for training in (False, True):
-        loader = Loader(report, sets, texts, parsed)
-        loader.loading.append(path.resolve())
-        main[training] = loader.module(file, path, loader.load_prelude(training))
-        loader.check_sets()
-        files[training] = [main[training], *loader.loaded.values()]
-    return Modules(main, files)
+# The stages in their order, each with the declarations that it is for: it is not entered for a file that has none of them.
+STAGES: tuple[tuple[type[ast.Declaration], Callable[[_Draft], None]], ...] = (
+    (ast.Data, _Draft.add_data),
+    (ast.Let, _Draft.add_lets),
+    (ast.Function, _Draft.add_exports),
+    (ast.Train, _Draft.add_trainings),
+    (ast.Claim, _Draft.add_claims),
+    (ast.Function, _Draft.check_unused),
+    (ast.Data, _Draft.explain_sizes),
+    (ast.Weights, _Draft.add_loading),
+)
 
 
-def _exports(
-    file: ast.File, module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
-) -> dict[str, Graph]:
-    """The exports of a file by name, but for those that have errors."""
-    exports: dict[str, Graph] = {}
-    for declaration in file.declarations:
-        if isinstance(declaration, ast.Function) and declaration.kind == "export":
-            _check_export_name(declaration, exports, report)
-            graph = elaborate_export(declaration, module, report, weights, data.numbers)
-            if graph is not None:
-                exports[declaration.name.id] = graph
-    return exports
-
-
-def _constants(module: Module) -> dict[str, int | float]:
-    return {n: v for n, v in module.names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
-
-
-def _claims(
-    file: ast.File, module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
-) -> dict[str, Claim]:
-    """The claims of a file by name, but for those that have errors."""
-    exports = {d.name.id: d for d in file.declarations if isinstance(d, ast.Function) and d.kind == "export"}
-    written = [d for d in file.declarations if isinstance(d, ast.Claim)]
-    _check_distinct([d.name for d in written], report)
-    claims = {d.name.id: elaborate_claim(d, module, exports, data, report, weights) for d in written}
-    return {name: claim for name, claim in claims.items() if claim is not None}
+def _program(draft: _Draft) -> Program | None:
+    kinds = set(map(type, draft.file.declarations))
+    for kind, stage in STAGES:
+        if kind in kinds:
+            stage(draft)
+    return draft.finish()
 
 
 def _check_names(file: ast.File, report: Reporter) -> None:
@@ -341,15 +375,6 @@ def _check_distinct(names: Sequence[ast.Identifier], report: Reporter) -> None:
 def _check_export_name(declaration: ast.Function, exports: Mapping[str, object], report: Reporter) -> None:
     if declaration.name.id in exports:
         report.error("duplicate-name", declaration.name.span, f"`{declaration.name.id}` is exported twice")
-
-
-def _check_unused(file: ast.File, modules: Mapping[bool, Module], report: Reporter) -> None:
-    """Nets and layers that nothing calls are looked at all the same."""
-    for declaration in file.declarations:
-        if not isinstance(declaration, ast.Function) or declaration.kind == "export":
-            continue
-        if declaration.name.id not in modules[False].called | modules[True].called:
-            check_unused(declaration, modules[False], report)
 
 
 def _copies(weights: Mapping[str, Weight]) -> dict[str, Weight]:

@@ -13,13 +13,7 @@ if TYPE_CHECKING:
 
 Watch: TypeAlias = "Callable[[Span, Binding], None]"
 WATCH: ContextVar[Watch | None] = ContextVar("WATCH", default=None)
-
-
-def see(span: Span, value: Binding) -> None:
-    """Tell what stands at a place: a name where it is bound, an expression where it is elaborated."""
-    watch = WATCH.get()
-    if watch is not None:
-        watch(span, value)
+"""Who is told what stands at a place: a name where it is bound, an expression where it is elaborated."""
 
 
 @contextmanager

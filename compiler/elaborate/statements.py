@@ -96,10 +96,17 @@ def _assign(e: Context, env: Environment, statement: ast.Assign) -> Binding:
     value = e.expressions.expression(env, statement.value)
     if statement.op:
         value = _updated(e, env, statement, value)
+    for target, part in zip(statement.targets, _parts(e, statement, value), strict=True):
+        e.statements.bind_name(env, target, part, statement.value.span)
+        if env.states:
+            write_state(e, env, target, part, statement.value.span)
+    return None
+
+
+def _parts(e: Context, statement: ast.Assign, value: Binding) -> Sequence[Binding]:
+    """What each name of an assignment gets."""
     if len(statement.targets) == 1:
-        e.statements.bind_name(env, statement.targets[0], value, statement.value.span)
-        write_state(e, env, statement.targets[0], value, statement.value.span)
-        return None
+        return [value]
     if isinstance(value, Poison):
         raise Stop
     if not isinstance(value, (tuple, list)) or len(value) != len(statement.targets):
@@ -107,10 +114,7 @@ def _assign(e: Context, env: Environment, statement: ast.Assign) -> Binding:
         message = f"{len(statement.targets)} names for {count} value{'s' if count != 1 else ''}"
         help = "an index takes one part of an array: `x[0]`" if isinstance(value, Value) and value.type.rank else None
         raise e.fail("type-mismatch", statement.value.span, message, help=help)
-    for target, part in zip(statement.targets, value, strict=True):
-        e.statements.bind_name(env, target, part, statement.value.span)
-        write_state(e, env, target, part, statement.value.span)
-    return None
+    return value
 
 
 def _updated(e: Context, env: Environment, statement: ast.Assign, change: Binding) -> Binding:

@@ -200,11 +200,11 @@ def _complaint(record: Record, name: str, value: object) -> str | None:
 
 
 def _fits(default: object, value: object) -> bool:
-    """Whether a value is of the kind of the default; `false` is a switch, or stands for none of anything."""
+    """Whether a value is of the kind of the default; `false` is a switch, or stands for none of anything, and "" for any text."""
     if default is False or default is True:
         return value is None or _is_number(value) or (isinstance(value, list) and all(map(_is_number, value)))
     if isinstance(default, str):
-        return value == default or _is_number(value)
+        return value == default or (isinstance(value, str) if default == "" else _is_number(value))
     if isinstance(default, list):
         if value is None:
             return True

@@ -77,9 +77,16 @@ class ModelFolder:
 
     @property
     def marks_seconds(self) -> bool:
-        """Whether a model is told which tokens are of a second text; not where its tokenizer says what it gives and leaves that out."""
-        names = said_in(self.texts / TOKENIZER_CONFIG).get("model_input_names")
-        return not isinstance(names, list) or MARKS in names
+        """Whether a model is told which tokens are of a second text: by what its tokenizer says that it gives, or else by the tokenizer's class."""
+        said = said_in(self.texts / TOKENIZER_CONFIG)
+        names = said.get("model_input_names")
+        if isinstance(names, list) or not (said or self.has_tokenizer):
+            return not isinstance(names, list) or MARKS in names
+        record = family_records()["tokenizers"]
+        kind = said.get("tokenizer_class") or self.config.get("tokenizer_class")
+        if kind:
+            return str(kind).removesuffix("Fast") in record["marking"]
+        return self.config.get("model_type") in record["marking_unsaid"]
 
 
 def read_folder(path: Path) -> ModelFolder:

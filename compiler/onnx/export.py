@@ -17,14 +17,13 @@ from mai.compiler.onnx.comparing.gate import Gate, Passed
 from mai.compiler.onnx.comparing.opened import model_bytes
 from mai.compiler.onnx.comparing.self_test import self_test
 from mai.compiler.onnx.comparing.shallow import Slice, said, shallow
-from mai.compiler.onnx.describing.least import Least, least
+from mai.compiler.onnx.describing.least import Least
 from mai.compiler.onnx.describing.manifest import describe, manifest_of
 from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.precision.products import has_windows
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_part, prepare_step, step_options
-from mai.compiler.onnx.turns.turns import torch_reference
 from mai.compiler.onnx.writing.pieces import large_tensors
 from mai.compiler.onnx.writing.unsealed import Unsealed, write_unsealed
 from mai.compiler.passes.analyses.tensor_sizes import enormous
@@ -185,7 +184,7 @@ def _sealed(
         return None
     gate = Gate(prepared, trained.weights, options, measured=bool(trained.ranges))
     if part is None:
-        fewest, passed = _compared(unsealed, gate)
+        fewest, passed = gate.proved(unsealed.path)
     else:
         fewest, passed = _compared_in_part(unsealed, part, trained, options)
         let_go(prepared.plain)
@@ -204,14 +203,7 @@ def _compared_in_part(
         model = model_of(part.program, prepared, trained, options)
         few = write_unsealed(model, Path(folder) / unsealed.path.name, apart=True)
         del model
-        return _compared(few, Gate(prepared, trained.weights, options, measured=bool(trained.ranges)))
-
-
-def _compared(unsealed: Unsealed, gate: Gate) -> tuple[Least, Passed]:
-    """The least sizes of a file's inputs, and how far it is from torch. Raises `MaiError` where the gate refuses it."""
-    prepared = gate.prepared
-    fewest = least(prepared, lambda: gate.files(unsealed.path), torch_reference(prepared.plain, gate.weights))
-    return fewest, gate.passed(unsealed.path)
+        return Gate(prepared, trained.weights, options, measured=bool(trained.ranges)).proved(few.path)
 
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:

@@ -97,19 +97,31 @@ GROWN: dict[str, tuple[Pass, ...]] = {
 }  # fmt: skip
 
 
-def _discretise(adjoint: bool) -> Pass:
-    reason = "after `unroll`, so that the velocity is copied with its weights' names; before `differentiate`, which needs code"
-    return Pass("discretise", partial(discretise, adjoint=adjoint), reason)
-
-
-def _untaken(trained: bool) -> Pass:
-    reason = "before turns and steps are written out, each of which has the branches that are guarded here"
-    return Pass("untaken", partial(untaken, trained=trained), reason)
-
-
-def _implicit(trained: bool) -> Pass:
-    reason = "after `differentiate`, which asks a fixed point for its derivative; what is left of it is its value"
-    return Pass("implicit", partial(implicit, trained=trained), reason)
+# Passes that do otherwise for what is trained, by whether it is: torch takes derivatives of it, or the adjoint equation does.
+UNTAKEN = {
+    trained: Pass(
+        "untaken",
+        partial(untaken, trained=trained),
+        "before turns and steps are written out, each of which has the branches that are guarded here",
+    )
+    for trained in (False, True)
+}
+DISCRETISE = {
+    adjoint: Pass(
+        "discretise",
+        partial(discretise, adjoint=adjoint),
+        "after `unroll`, so that the velocity is copied with its weights' names; before `differentiate`, which needs code",
+    )
+    for adjoint in (False, True)
+}
+IMPLICIT = {
+    trained: Pass(
+        "implicit",
+        partial(implicit, trained=trained),
+        "after `differentiate`, which asks a fixed point for its derivative; what is left of it is its value",
+    )
+    for trained in (False, True)
+}
 
 
 def _speculate(drafts: int) -> Pass:
@@ -119,7 +131,7 @@ def _speculate(drafts: int) -> Pass:
 
 def derivation(*, adjoint: bool = False, trained: bool = False) -> tuple[Pass, ...]:
     """Every `repeat` with fresh parameters, `integrate` and derivative becomes plain code. Torch takes derivatives of what is `trained`."""
-    return _untaken(trained or adjoint), UNROLL, _discretise(adjoint), DIFFERENTIATE, _implicit(adjoint)
+    return UNTAKEN[trained or adjoint], UNROLL, DISCRETISE[adjoint], DIFFERENTIATE, IMPLICIT[adjoint]
 
 
 def growth(*, cache: str = "none", drafts: int = 0) -> tuple[Pass, ...]:
@@ -160,7 +172,7 @@ OPTIMISATION = (
 )
 
 # The form that `--emit torch` prints: loops stay loops. A body is unrolled only where derivatives need its turns apart.
-READABLE = (_discretise(adjoint=False), DIFFERENTIATE, _implicit(trained=False), RECOMPUTE, SHARE, PRUNE)
+READABLE = (DISCRETISE[False], DIFFERENTIATE, IMPLICIT[False], RECOMPUTE, SHARE, PRUNE)
 
 SELDOM = 200_000  # New objects between two looks for garbage.
 Watcher = Callable[[Pass, float, Graph], None]

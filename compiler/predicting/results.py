@@ -24,6 +24,7 @@ from mai.compiler.data.files.arrow_types import decoded
 from mai.compiler.data.tables.dialect import Dialect
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.predicting.sheets import write_sheet
+from mai.runtime.arrays import with_words
 from mai.runtime.inputs.labels import label_names, result_names
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def as_columns(
 
 def _of_result(model: Model, name: str, values: object, own: Sequence[str]) -> dict[str, pa.Array]:
     if isinstance(values, (str, list)):
-        return {name: pa.array([values] if isinstance(values, str) else [_text(value) for value in values])}
+        return {name: _of_any_size([values] if isinstance(values, str) else values)}
     array, port, manifest = np.asarray(values), model.outputs[name], model.manifest
     names = label_names(manifest, port) if port.dtype == "int64" else result_names(manifest, port)
     if port.dates is not None:
@@ -93,8 +94,15 @@ def _words(labels: Array, names: list[str]) -> pa.Array:
     return pa.array([names[k] if 0 <= k < len(names) else str(k) for k in labels.tolist()])
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(np.asarray(value).tolist())
+def _of_any_size(values: Sequence[object]) -> pa.Array:
+    """Texts, or arrays each of its own shape as lists of numbers."""
+    if all(isinstance(value, str) for value in values):
+        return pa.array(values, pa.string())
+    arrays = [np.asarray(value) for value in values]
+    kind = pa.from_numpy_dtype(arrays[0].dtype)
+    for _ in arrays[0].shape:
+        kind = pa.list_(kind)
+    return pa.array([array.tolist() for array in arrays], kind)
 
 
 # ------------------------------------------------------------------ files
@@ -195,7 +203,7 @@ def _cells(name: str, column: pa.ChunkedArray, decimal: Decimal) -> pa.Array:
     values = decoded(column.combine_chunks())
     if pa.types.is_nested(values.type):
         texts = (
-            None if value is None else json.dumps(value, default=str, ensure_ascii=False)
+            None if value is None else json.dumps(with_words(value), default=str, ensure_ascii=False)
             for value in values.to_pylist()
         )
         return pa.array(texts, pa.string())
@@ -224,19 +232,19 @@ def _feather(stream: IO[bytes]) -> Iterator[Write]:
 @contextmanager
 def _jsonl(stream: IO[bytes]) -> Iterator[Write]:
     def write(table: pa.Table) -> None:
-        rows = pa.table(
-            {name: _without_nan(each) for name, each in zip(table.column_names, table.columns, strict=True)}
-        )
-        stream.write("".join(json.dumps(row, default=str) + "\n" for row in rows.to_pylist()).encode())
+        rows = zip(*map(_as_json, table.columns), strict=True)
+        names = table.column_names
+        lines = (json.dumps(dict(zip(names, row, strict=True)), default=str, allow_nan=False) for row in rows)
+        stream.write("".join(f"{line}\n" for line in lines).encode())
 
     yield write
 
 
-def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column with null for NaN, which JSON has no word for."""
-    if not pa.types.is_floating(column.type):
-        return column
-    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+def _as_json(column: pa.ChunkedArray) -> list[object]:
+    """The values of a column for JSON, which has null for NaN and words for what is infinite."""
+    values: list[object] = column.to_pylist()
+    is_plain = not pa.types.is_floating(column.type) or pc.all(pc.is_finite(column)).as_py() is not False
+    return values if is_plain and not pa.types.is_nested(column.type) else [with_words(v, nan=None) for v in values]
 
 
 FORMS = {".parquet": _parquet, ".feather": _feather, ".jsonl": _jsonl, ".xlsx": write_sheet}

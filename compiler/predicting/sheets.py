@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from mai.compiler.data.fields import bad
+from mai.runtime.arrays import with_words
 
 MOST_ROWS = 1 << 20  # Of a sheet, with its names.
 EXACT = 10**15  # Whole numbers below it are kept by a sheet, which has 15 digits.
@@ -96,7 +97,7 @@ def _cell(value: object) -> str:
         case date() if not isinstance(value, datetime) and value >= FIRST_DAY.date():
             return f'<c s="{DAY}"><v>{(value - DAY_ZERO.date()).days}</v></c>'
         case list() | dict():
-            return _text(json.dumps(value, default=str, ensure_ascii=False))
+            return _text(json.dumps(with_words(value), default=str, ensure_ascii=False))
     return _text(str(value))
 
 

@@ -19,16 +19,17 @@ from mai.runtime.arrays import Array
 class Weights(nn.Module):
     """Nested modules, so that the keys of `state_dict()` are the weights' names: `velocity.linear_1.weight`.
 
-    Trained weights are parameters, running statistics buffers. They hold zeros until `initialise` or `load_state_dict`.
+    Trained weights are parameters, running statistics buffers. They hold zeros until `initialise` or `load_state_dict`, or else what
+    `arrays` has under their names, without a copy: whoever gives them only reads what the module is.
     A net may have a name that modules have, `train` say: members stand in torch's own dictionaries, where names are free.
     """
 
-    def __init__(self, weights: Mapping[str, Weight]) -> None:
+    def __init__(self, weights: Mapping[str, Weight], arrays: Mapping[str, Array] | None = None) -> None:
         super().__init__()
         self.weights = dict(weights)
         for name, weight in self.weights.items():
             *path, last = name.split(".")
-            tensor = torch.zeros(weight.shape, dtype=torch.float32)
+            tensor = torch.zeros(weight.shape, dtype=torch.float32) if arrays is None else _shared(arrays[name])
             owner = self._owner(path)
             if weight.trained:
                 owner._parameters[last] = nn.Parameter(tensor)
@@ -112,6 +113,11 @@ class Weights(nn.Module):
         return {name: whole(tensor).detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
 
+def _shared(array: Array) -> torch.Tensor:
+    """An array as a tensor in the same place in memory, in float32; one that may not be written, as of a mapped file, is copied."""
+    return torch.from_numpy(np.require(array, np.float32, ("C", "W")))
+
+
 def first_value(weight: Weight, seed: int) -> Array:
     """What a weight starts from, in float32: its own Philox stream, keyed by the seed and the name, or that of what it follows."""
     numbers = weight.init.numbers
@@ -126,6 +132,11 @@ def first_value(weight: Weight, seed: int) -> Array:
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
     if weight.init.kind == "normal":
-        return (numbers[0] + numbers[1] * generator.standard_normal(weight.shape, np.float32)).astype(np.float32)
-    low, high = numbers
-    return (low + (high - low) * generator.random(weight.shape, np.float32)).astype(np.float32)
+        shift, scale = numbers
+        values = generator.standard_normal(weight.shape, np.float32)
+    else:
+        shift, scale = numbers[0], numbers[1] - numbers[0]
+        values = generator.random(weight.shape, np.float32)
+    values *= scale  # In place: a large array is made once, and not for each operation.
+    values += shift
+    return values

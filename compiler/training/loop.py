@@ -12,7 +12,7 @@ from mai.compiler.ir.graph import turns_of
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.initial_weights import initial_weights, load_weights
-from mai.compiler.training.moved import moved_by
+from mai.compiler.training.moved import moved_by, unmoved
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.figures.trackers import check_trackers
@@ -34,16 +34,18 @@ def train(program: Program, out: Path, options: Options | None = None, report: R
     Raises:
         MaiError: the data are wrong, there is no checkpoint to go on from or one of another spec, another training writes
             into `out`, the loss is not finite, there is no train block of a name that is asked for, or the weights of earlier
-            blocks are missing.
+            blocks are missing, or no parameter moves an objective.
     """
     if not program.trainings:
         raise MaiError([Diagnostic("minimize-missing", None, f"{program.name} has no train block")])
     options = options or Options()
     check_trackers(options.track)
     check_names(program, (*options.only, *options.blocks))
+    chosen = [t for t in program.trainings if not options.only or t.name in options.only]
+    if still := [error for training in chosen for error in unmoved(training)]:
+        raise MaiError(still)
     if not options.resume:
         folder.make(out)
-    chosen = [t for t in program.trainings if not options.only or t.name in options.only]
     stage = begin(out, options.weights, options.device, options.precision or _one_precision(chosen), options.resume)
     with among_others(), folder.alone_in(out) if Processes(stage.accelerator).main else nullcontext():
         return _train_blocks(program, chosen, out, options, stage, report)

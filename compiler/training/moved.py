@@ -11,11 +11,14 @@ from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise.base import flat
 from mai.compiler.program import Objective, Training
 from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics.edit import put
 
 
 def unmoved(training: Training) -> list[Diagnostic]:
     """An error for each objective that is the same whatever the parameters are, as far as the graph alone shows."""
-    return [nothing_moves(objective) for objective in training.objectives if not moved_by(training, objective)]
+    return [
+        nothing_moves(training, objective) for objective in training.objectives if not moved_by(training, objective)
+    ]
 
 
 def moved_by(training: Training, objective: Objective) -> set[str]:
@@ -51,8 +54,16 @@ def weights_reached(value: Value) -> set[str]:
     return names
 
 
-def nothing_moves(objective: Objective) -> Diagnostic:
-    """The error for an objective that no trained parameter moves."""
-    message = f"no parameter that is trained moves the objective `{objective.text}`"
-    help = "a net has to take part in it; `stop_gradient` and `freeze` hold parameters still, and `argmax`, `round` and comparisons have no slope"
-    return Diagnostic("nothing-to-train", objective.span, message, help=help)
+def nothing_moves(training: Training, objective: Objective) -> Diagnostic:
+    """The error for an objective that no trained parameter moves, with the nets that would move it if earlier blocks did not hold them."""
+    behind = weights_reached(training.graph.outputs[objective.output]) & training.still
+    owners = [training.graph.weights[name].owner for name in sorted(behind)]
+    nets = [*dict.fromkeys(owner for owner in owners if owner)]
+    if not nets or objective.over or objective.only:
+        message = f"no parameter that is trained moves the objective `{objective.text}`"
+        help = "a net has to take part in it; `stop_gradient` and `freeze` hold parameters still, and `argmax`, `round` and comparisons have no slope"
+        return Diagnostic("nothing-to-train", objective.span, message, help=help)
+    message = f"what moves `{objective.text}` was trained by an earlier block, and stays as it is: {', '.join(map('`{}`'.format, nets))}"
+    text = objective.span.text.replace(objective.text, f"{objective.text} over {', '.join(nets)}", 1)
+    edit = put(objective.span, text, "write `{}` to train it again")
+    return Diagnostic("nothing-to-train", objective.span, message, help=edit.words, edits=(edit,))

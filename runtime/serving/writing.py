@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from starlette.responses import Response, StreamingResponse
 
-from mai.runtime.arrays import Array, as_npz
+from mai.runtime.arrays import Array, as_npz, with_words
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.dates import dates_in_words
 from mai.runtime.inputs.labels import label_names
@@ -173,14 +172,4 @@ def as_json(value: object) -> bytes:
     try:
         return json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")
     except ValueError:
-        return json.dumps(_in_words(value), allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _in_words(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _in_words(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_in_words(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-    return value
+        return json.dumps(with_words(value), allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")

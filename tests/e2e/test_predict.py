@@ -167,6 +167,16 @@ def test_texts_of_every_kind_are_cells(tmp_path: Path) -> None:
         write(pa.table({"bytes": [b"\xff"]}))
 
 
+def test_what_is_no_number_has_words_in_json(tmp_path: Path) -> None:
+    """Inside of lists, too; `Infinity` without quotes is no JSON, and NaN is what is missing."""
+    plain, lists = [1.0, np.inf, np.nan], [[0.5], [-np.inf, np.nan], []]
+    with table_file(tmp_path / "o.jsonl") as write:
+        write(pa.table({"a": plain, "b": lists}))
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [line["a"] for line in lines] == [1.0, "Infinity", None]
+    assert [line["b"] for line in lines] == [[0.5], ["-Infinity", None], []]
+
+
 def _write_letters(path: Path, letters: str) -> None:
     with table_file(path, Dialect(encoding="cp1252", separator=";")) as write:
         write(pa.table({"a": ["x;y", letters]}))
@@ -317,6 +327,12 @@ def test_images_are_read_as_in_training(tmp_path: Path, monkeypatch: pytest.Monk
     assert [row["file"] for row in out] == ["cat/10.png", "cat/12.png", "dog/9.png"]
     got = np.array([[row["score.cat"], row["score.dog"]] for row in out])
     np.testing.assert_allclose(got, expected, atol=1e-5)
+    Path("pets", "empty").mkdir()
+    Path("pets", "cat", "11.png").write_text("no image")
+    done = invoke("predict", "run/m.score.onnx", "pets", "out.jsonl", "--batch", "2")
+    lacking = {"file": "cat/11.png", "score.cat": None, "score.dog": None}
+    assert rows(Path("out.jsonl")) == [out[0], lacking, *out[1:]], done.output
+    assert "1 of 4 rows has no answer: pets/cat/11.png is no image that can be read" in done.output
     assert "and not one image" in str(invoke("predict", "run/m.both.onnx", "pets", "out.csv").output)
 
 

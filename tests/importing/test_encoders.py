@@ -288,11 +288,21 @@ def test_a_model_that_scores_pairs(name: str, said: dict[str, object], tmp_path:
     assert "puts the scores through `torch.nn.modules.activation.Sigmoid`" in " ".join(result.notes)
 
 
+MARKS = {
+    '{"model_input_names": ["input_ids", "token_type_ids"]}': True,
+    '{"model_input_names": ["input_ids", "attention_mask"], "tokenizer_class": "BertTokenizer"}': False,
+    '{"tokenizer_class": "BertTokenizerFast"}': True,
+    '{"tokenizer_class": "PreTrainedTokenizerFast"}': False,
+    '{"tokenizer_class": "AlbertTokenizer"}': False,
+    '{"do_lower_case": true}': True,
+}  # What tokenizer_config.json says, and whether tokens of a second text are marked.
+
+
 def test_a_tokenizer_that_marks_no_second_text(tmp_path: Path) -> None:
-    """transformers then gives a model no `token_type_ids`."""
+    """transformers then gives a model no `token_type_ids`; where the file is silent, the class decides."""
     save(ENCODERS["bert, classes"].make(), tmp_path)
-    for names, marks in ((["input_ids", "token_type_ids"], True), (["input_ids", "attention_mask"], False)):
-        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_input_names": names}))
+    for said, marks in MARKS.items():
+        (tmp_path / "tokenizer_config.json").write_text(said)
         exports = import_folder(tmp_path, tmp_path / "m.mai").exports
         assert any(each.endswith("_pair") for each in exports) is marks
 

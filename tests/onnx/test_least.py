@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def test_an_empty_slice_is_as_numpy_has_it(
     result = np.asarray(opened(program, signature, body, tmp_path)(x=x))
     assert result.shape == expected(x).shape
     np.testing.assert_allclose(result, expected(x), rtol=1e-5)
+
+
+def test_an_axis_that_two_numbers_leave_empty_is_as_numpy_has_it(program: Maker, tmp_path: Path) -> None:
+    """Of `n - k` neither has a least number of its own: the file computes of no rows what numpy does."""
+    functions = {"mean": np.mean, "var": np.var, "std": np.std, "norm": np.linalg.norm, "prod": np.prod, "sum": np.sum}
+    lines = "".join(f"  of_{name} = {name}(x[k:], axis = 0)\n" for name in functions)
+    results = f"({', '.join(f'of_{name}' for name in functions)}, any(x[k:] > 0, axis = 0), all(x[k:] > 0, axis = 0))"
+    types = ", ".join(["[3]"] * 6 + ["bool[3]"] * 2)
+    text = f"export g(x: [n, 3], k: int = 1) -> ({types}) {{\n{lines}  return {results}\n}}\n"
+    model = load(export(program(text), "g", Trained({}), tmp_path).path, providers="cpu")
+    x = np.random.default_rng(0).standard_normal((2, 4, 3)).astype(np.float32)
+    for k in (3, 4, 5):
+        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings(action="ignore"):
+            expected = [f(x[:, k:], axis=1) for f in functions.values()]
+        expected += [f(x[:, k:] > 0, axis=1) for f in (np.any, np.all)]
+        for result, of_numpy in zip(model(x=x, k=k).values(), expected, strict=True):
+            np.testing.assert_allclose(result, of_numpy, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

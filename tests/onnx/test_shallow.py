@@ -12,7 +12,7 @@ import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx import let_go
-from mai.compiler.onnx.comparing import expected, gate, shallow
+from mai.compiler.onnx.comparing import gate, shallow
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -68,12 +68,12 @@ def test_what_has_no_layers_is_compared_as_a_whole(
     assert few is not None and len(few.exports["generate"].weights) < 5 * len(checked.exports["generate"].weights)
 
 
-def test_torch_is_gone_when_a_file_is_opened(
+def test_torch_is_gone_when_a_file_is_compared(
     program: Callable[[str], Program], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The peak of one phase is not added to the next one's."""
-    checked, references, opened = program(DEEP), list[weakref.ref[Any]](), []
-    make, open_session = expected.torch_reference, gate.session
+    """The peak of one phase is not added to the next one's; and a file is opened once, for its least sizes and to be compared."""
+    checked, references, opened, ran = program(DEEP), list[weakref.ref[Any]](), [], []
+    make, open_session, run = gate.torch_reference, gate.session, gate.run_trial
 
     def torch_reference(*arguments: Any) -> Any:
         reference = make(*arguments)
@@ -81,11 +81,16 @@ def test_torch_is_gone_when_a_file_is_opened(
         return reference
 
     def session(file: Path) -> Any:
-        opened.append([reference() is None for reference in references])
+        opened.append(file)
         return open_session(file)
 
+    def run_trial(*arguments: Any) -> Any:
+        ran.append([reference() is None for reference in references])
+        return run(*arguments)
+
     monkeypatch.setattr(let_go, "WORTH", 0)
-    monkeypatch.setattr(expected, "torch_reference", torch_reference)
+    monkeypatch.setattr(gate, "torch_reference", torch_reference)
     monkeypatch.setattr(gate, "session", session)
+    monkeypatch.setattr(gate, "run_trial", run_trial)
     export(checked, "generate", Trained(load_weights(checked, None)[0]), tmp_path)
-    assert opened[-1] == [True]  # The sizes that a file can have were tried before, with a session of their own.
+    assert ran and all(gone == [True] for gone in ran) and len(opened) == 1

@@ -222,6 +222,17 @@ def test_what_blocks_cannot_be(tmp_path: Path, block: str) -> None:
     assert [(d.slug, d.span and d.span.text) for d in diagnostics if d.severity == "error"] == [(slug, text)]
 
 
+def test_a_block_that_moves_nothing_is_refused_before_any_is_trained(program: Maker, tmp_path: Path) -> None:
+    """What an earlier block trained stays as it is: the edit trains it again."""
+    spec = program(f"{BOTH}train still(steps = 1) {{ minimize sum(encode(x)^2) every 2 }}\n")
+    with pytest.raises(MaiError) as refused:
+        train(spec, tmp_path / "run", QUIET)
+    (error,) = refused.value.diagnostics
+    assert "earlier block" in error.message and "`encode`" in error.message
+    assert error.help == "write `minimize sum(encode(x)^2) over encode every 2` to train it again"
+    assert not (tmp_path / "run").exists()
+
+
 def test_blocks_of_a_file_are_checked_without_warnings(tmp_path: Path) -> None:
     from mai.compiler.check import check_all
 

@@ -68,7 +68,8 @@ def elaborate_claim(
     _bind_fields(e, env, declaration, data)
     e.ask_for_batch()
     e.statements.block(env, declaration.body)
-    count_evaluations(e)
+    if e.evaluations:
+        count_evaluations(e)
     e.draws.finish()
     if not any(True for _ in nodes_of(declaration.body, ast.Check)):
         last = declaration.body[-1] if declaration.body else None

@@ -47,12 +47,11 @@ class Data:
         return {name: size for name, size in self.sizes.items() if isinstance(size, int)}
 
 
-def elaborate_data(
-    written: ast.Data | None, module: Module, report: Reporter, base: Path, override: Sequence[Path]
-) -> Data:
-    """The `data` line of a file, if it has one. `override` are files that are read in the place of those that it names."""
-    if written is None:
-        return Data(DrawsAlone(), {}, {})
+NO_DATA = Data(DrawsAlone(), {}, {})  # Of a file without a `data` line.
+
+
+def elaborate_data(written: ast.Data, module: Module, report: Reporter, base: Path, override: Sequence[Path]) -> Data:
+    """The `data` line of a file. `override` are files that are read in the place of those that it names."""
     e, env = Elaborator(report, "settings", {}), Environment(module)
     call = read_configuration(e, env, (), written.source)
     others = [("the train block: `train({} = ...)`", TrainSettings)]

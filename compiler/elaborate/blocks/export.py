@@ -68,11 +68,13 @@ def _elaborate(
     e.draws.start()
     for parameter in declaration.parameters:
         _parameter(e, env, parameter, declaration)
-    _draw_each(e, declaration)
+    if any(value.name == SEED for value in e.graph.inputs):
+        _draw_each(e, declaration)
     e.ask_for_batch()
     result = e.statements.block(env, declaration.body)
     e.draws.finish()
-    _bound_settings(e, declaration)
+    if e.graph.settings:
+        _bound_settings(e, declaration)
     if isinstance(result, Poison) or len(report.diagnostics) > before:
         return None
     if result is None:
@@ -98,7 +100,8 @@ def _finish(e: Context, env: Environment, declaration: ast.Function, result: Bin
         return None
     e.graph.output_names = _names(e, declaration.name.id, returned, len(values))
     e.graph.outputs = [e.builder.spread(v, (BATCH,)) for v in values]
-    count_evaluations(e)
+    if e.evaluations:
+        count_evaluations(e)
     return e.graph
 
 

@@ -9,7 +9,7 @@ from mai.compiler.elaborate.blocks.beam import bind_found, check_drawless, read_
 from mai.compiler.elaborate.blocks.kept import bind_kept, kept_of_token
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, GrowingText, Stop, kind_of
-from mai.compiler.elaborate.errors.repairs import instead_of_name, rounded_down
+from mai.compiler.elaborate.errors.repairs import instead_of_name
 from mai.compiler.elaborate.expressions.names import check_distinct
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.elaborate.statements import opened
@@ -41,7 +41,7 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
         e.expressions.expression(env, statement.count),
         statement.count.span,
         "a count",
-        help=rounded_down(statement.count),
+        written=statement.count,
     )
     start = row if row in e.graph.inputs else _tokens_last(e, row)
     beam = read_beam(e, env, statement.search) if statement.search is not None else None

@@ -118,7 +118,8 @@ def _bound_names(statement: ast.Integrate) -> list[ast.Identifier]:
 def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Binding:
     statement = with_chosen(e, env, statement)
     method = read_method(e, env, statement.solver)
-    check_method(e, statement, method)
+    if statement.until is not None:
+        check_method(e, statement, method)
     integral = Integral(statement, method, _course(e, env, statement, method))
     hit = [] if statement.hit is None else [statement.hit]
     check_distinct(e, [*hit, *(kept.name for kept in statement.keeps)])

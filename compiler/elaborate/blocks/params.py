@@ -13,7 +13,6 @@ from mai.compiler.elaborate.parameters.first_values import (
     is_of_examples,
     keep_first_value,
     known_shape,
-    over_all_examples,
     table_initial,
 )
 from mai.compiler.elaborate.parameters.states import current_state
@@ -92,7 +91,7 @@ def _first_binding(e: Context, env: Environment, statement: ast.Param) -> Bindin
     if statement.init is None:
         return Initial("constant", (0.0,))
     check_distribution(e, env, statement.init)
-    with over_all_examples(e):
+    with e.first_value():
         first = e.expressions.expression(env, statement.init)
     if isinstance(first, Poison):
         raise Stop

@@ -17,7 +17,6 @@ from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, s
 from mai.compiler.elaborate.blocks.until import going_state, is_shared, kept_where_stopped
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.errors.attempt import attempt
-from mai.compiler.elaborate.errors.repairs import rounded_down
 from mai.compiler.elaborate.expressions.names import check_distinct
 from mai.compiler.elaborate.repeating.alike_turns import AlikeTurns
 from mai.compiler.elaborate.repeating.templates import MAX_ATTEMPTS, MAX_TURNS_APART
@@ -27,7 +26,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.spec import ast
-from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics import Label, Reporter
 from mai.spec.record import record
 
 MAX_FRESH_TURNS = 10_000
@@ -56,8 +55,13 @@ def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
         _loop(e, env, statement, turns)
         return None
     alike = attempt(e, env, lambda: _loop(e, env, statement, turns, is_tried=_are_few(e, turns)))
-    if alike is not None:
-        _explain(e, *_taken_apart(e, env, statement, turns))
+    if alike is None:
+        return None
+    if _are_few(e, turns):
+        _explain(e, *_taken_apart(e, env, statement, turns, _known(turns)))
+    else:
+        _explain(e, *_taken_apart(e, env, statement, turns, 1))
+        _refuse_many(e, statement, alike)
     return None
 
 
@@ -78,16 +82,22 @@ def _explain(e: Context, apart: Reporter | None, turn: int) -> None:
     raise Stop
 
 
-def _taken_apart(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> tuple[Reporter | None, int]:
-    """Elaborate the turns one by one; what is wrong with them, if anything, and the turn that it is wrong with."""
+def _known(turns: Turns) -> int:
     assert isinstance(turns.count, int)
-    count, done, outer_turn, places = turns.count, 0, e.draws.turn, dict(e.draws.places)
+    return turns.count
+
+
+def _taken_apart(
+    e: Context, env: Environment, statement: ast.Repeat, turns: Turns, count: int
+) -> tuple[Reporter | None, int]:
+    """Elaborate the first `count` turns one by one; what is wrong with them, if anything, and the turn that it is wrong with."""
+    done, outer_turn, places = 0, e.draws.turn, dict(e.draws.places)
 
     def elaborate() -> None:
         nonlocal done
         scope, kept = e.scope.enter("repeat"), []
         alike = AlikeTurns(e, statement)
-        _count_apart(e, statement, count)
+        e.turns_apart += count
         for done in range(count):
             turn = e.builder.constant(done)
             e.draws.turn, e.draws.places = e.draws.inner_turn(outer_turn, turns.total, turn), dict(places)
@@ -108,11 +118,15 @@ def _taken_apart(e: Context, env: Environment, statement: ast.Repeat, turns: Tur
         e.draws.turn = outer_turn
 
 
-def _count_apart(e: Context, statement: ast.Repeat, count: int) -> None:
-    e.turns_apart += count
-    if e.turns_apart > MAX_TURNS_APART:
-        message = f"turns that are not alike are elaborated one by one, up to {MAX_TURNS_APART:,} of them"
-        raise e.fail("repeat-too-long", statement.count.span, message)
+def _refuse_many(e: Context, statement: ast.Repeat, alike: Reporter) -> None:
+    """Refuse turns of which the first is right and that are too many: to be built, or to be taken apart."""
+    first = alike.diagnostics[0]
+    if first.slug == "repeat-too-long":
+        e.report.add(first)
+        raise Stop
+    message = f"turns that are not alike are elaborated one by one, up to {MAX_TURNS_APART:,} of them"
+    where = () if first.span is None else (Label(first.span, first.message),)
+    raise e.fail("repeat-too-long", statement.count.span, message, where=where, help=first.help)
 
 
 def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns, is_tried: bool = False) -> None:
@@ -196,7 +210,7 @@ def _count(e: Context, written: Binding, statement: ast.Repeat) -> Size | None:
             help = e.default_help(written)
             raise e.fail("repeat-count", span, "a `repeat` counts with one whole number for all examples", help=help)
         return None
-    count = e.size(written, span, "a count", help=rounded_down(statement.count))
+    count = e.size(written, span, "a count", written=statement.count)
     if isinstance(count, int) and count > MAX_TURNS:
         message = f"{count:,} turns are more than a `repeat` can have ({MAX_TURNS:,})"
         raise e.fail("repeat-too-long", span, message)

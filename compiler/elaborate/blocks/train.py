@@ -293,13 +293,13 @@ def _check_matches(pattern: Pattern, weights: Mapping[str, Weight], report: Repo
         report.error("unknown-name", pattern.span, f"no parameter has a name like `{pattern.text}`", help=help)
 
 
-def only(file: ast.File, kind: type[D], word: str, report: Reporter) -> D | None:
-    """The declaration of a kind of which a file has at most one; None where it has none. Further ones are reported."""
+def only(file: ast.File, kind: type[D], word: str, report: Reporter) -> D:
+    """The declaration of a kind of which a file with one has one. Further ones are reported."""
     declarations = [d for d in file.declarations if isinstance(d, kind)]
     for again in declarations[1:]:
         where = [Label(declarations[0].span, "the first")]
         report.error("duplicate-name", again.span, f"a file has one `{word}`", where=where)
-    return declarations[0] if declarations else None
+    return declarations[0]
 
 
 def _block(

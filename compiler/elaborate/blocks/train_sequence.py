@@ -45,7 +45,8 @@ def elaborate_trainings(
     trainings: list[Training] = []
     trained: frozenset[str] = frozenset()
     for block in blocks:
-        still = frozenset(n for n in _owners(trained, weights) if not _is_over(block, n, weights))
+        owners = _owners(trained, weights) if trained else set[str]()
+        still = frozenset(n for n in owners if not _is_over(block, n, weights))
         own = _with_still(read(), still) if still else modules
         training = elaborate_training(block, written, own, data, report, weights, EarlierBlocks(trained, still))
         modules[True].called.update(own[True].called)

@@ -26,7 +26,7 @@ MAX_SHOWN = 5  # Of the names that a message lists.
 def elaborate_loading(
     file: ast.File, module: Module, report: Reporter, weights: Mapping[str, Weight]
 ) -> Loading | None:
-    """The rules of a file's `weights from`, checked against its parameters; None where it has none or has errors."""
+    """The rules of a file's `weights from`, checked against its parameters; None where they have errors."""
     loading = read_loading(file, module, report)
     if loading is not None:
         _check_targets(loading, report, weights)
@@ -34,10 +34,8 @@ def elaborate_loading(
 
 
 def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | None:
-    """The rules of a file's `weights from`, not yet checked against parameters; None where it has none or has errors."""
+    """The rules of a file's `weights from`, not yet checked against parameters; None where they have errors."""
     written = only(file, ast.Weights, "weights", report)
-    if written is None:
-        return None
     reader = Reader(Elaborator(report, "weights", {}), Environment(module))
     reader.check_path(written.path)
     rules: list[Rule] = []

@@ -28,6 +28,7 @@ from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.rearranged import MISPLACED, TOO_MANY, exchanged, shortened
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
 from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arguments, call_builtin
+from mai.compiler.elaborate.parameters.filled import FILLED
 from mai.compiler.elaborate.repeating.keys import key_of
 from mai.compiler.elaborate.repeating.recording import Recording
 from mai.compiler.elaborate.repeating.store import templates
@@ -110,17 +111,18 @@ class Calls:
         if isinstance(function, Builtin):
             return call_builtin(self.e, function, arguments, span)
         if isinstance(function, Function):
-            check_chosen(self.e, function, span)
-            return (
-                self._function(function, arguments, span)
-                if one_for_all(function)
-                else self._any(function, arguments, span)
-            )
-        if isinstance(function, Initial) and function.kind == "constant":
-            return self.filled(function.numbers[0], arguments, span)
-        if isinstance(function, Initial) and function.kind == "identity":
-            return self.unit_matrix(arguments, span)
+            if function.count is None:
+                return self._function(function, arguments, span)
+            return self._of_family(function, arguments, span)
+        if isinstance(function, Initial) and function.kind in FILLED:
+            return FILLED[function.kind](self.e, function, arguments, span)
         raise self.e.fail("not-callable", span, f"this is {kind_of(function)}, not a function")
+
+    def _of_family(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
+        """A call of one net of a family."""
+        check_chosen(self.e, function, span)
+        call = self._function if one_for_all(function) else self._any
+        return call(function, arguments, span)
 
     def _any(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
         """A net of a family that each example has its own of: with the parameters that each takes, or by `_all`."""
@@ -142,27 +144,6 @@ class Calls:
         if any(isinstance(result, Poison) for result in each):
             return POISON
         return chosen_result(self.e, function, each)
-
-    def filled(self, number: float, arguments: Sequence[BoundArgument], span: Span) -> Binding:
-        """`zeros([n])`, `ones([n])`: a tensor of one number."""
-        from mai.compiler.ops.shapes.shape import Expand
-
-        if len(arguments) != 1 or not isinstance(arguments[0].value, list):
-            help = repairs.as_shape(arguments)
-            raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`", help=help)
-        shape = tuple(self.e.size(s, arguments[0].span) for s in arguments[0].value)
-        return self.e.emit(Expand, self.e.builder.constant(number), shape=shape)
-
-    def unit_matrix(self, arguments: Sequence[BoundArgument], span: Span) -> Binding:
-        """`identity(n)`: ones on the diagonal, zeros elsewhere."""
-        from mai.compiler.ops.shapes.indexing import Iota
-        from mai.compiler.ops.terms import Term
-
-        if len(arguments) != 1 or arguments[0].name:
-            raise self.e.fail("missing-argument", span, "this needs a number of rows: `identity(n)`")
-        count = self.e.size(arguments[0].value, arguments[0].span)
-        numbers = Term(self.e.builder, self.e.emit(Iota, count=count))
-        return numbers.unsqueeze(-1).equals(numbers).value
 
     # -------------------------------------------------------- layers and nets
 
@@ -270,17 +251,22 @@ class Calls:
         self, env: Environment, function: Function, fitted: dict[str, Fitted], scope: WeightScope, span: Span
     ) -> Binding:
         self._count_call(function, span)
-        axes = mapped_axes(self.e, list(fitted.values()), function.name)
+        is_mapped = any(argument.mapped for argument in fitted.values())
+        axes = mapped_axes(self.e, list(fitted.values()), function.name) if is_mapped else ()
         tensors: dict[str, Value] = {}
         for name, argument in fitted.items():
-            tensors[name] = value = led(self.e, argument, axes[len(axes) - argument.mapped :])
+            value = led(self.e, argument, axes[len(axes) - argument.mapped :]) if argument.mapped else argument.value
+            tensors[name] = value
             if not value.name:
                 value.name = name
             if function.declaration.kind == "net":
                 self.note_named(function.name, value, name)
             self._note(function, name, value)
             env.names[name] = value
-        call, key = self._around(function, fitted, env, span), key_of(self.e, env, function, tensors, axes)
+        call = self._around(function, fitted, env, span)
+        if not self.templates.are_made:
+            return self._written_out(env, function, scope, axes, call)
+        key = key_of(self.e, env, function, tensors, axes)
         repeated = self._repeated(key, function, list(tensors.values()), scope)
         if repeated is not None:
             return repeated
@@ -386,7 +372,7 @@ class Calls:
             message = f"`{function.name}` returns nothing"
             raise self.e.fail("missing-return", at, message, label="no `return` in its body", help=help)
         values = self.e.signatures.results(env, function.declaration, result)
-        parts = tuple(unmapped(self.e, value, axes) for value in values)
+        parts = tuple([unmapped(self.e, value, axes) for value in values] if axes else values)
         for number, part in enumerate(parts):
             self._note(function, number, part)
         return parts if isinstance(result, tuple) else parts[0]

@@ -42,7 +42,5 @@ def led(e: Context, argument: Fitted, axes: tuple[Axis, ...]) -> Value:
 
 def unmapped(e: Context, value: Value, axes: tuple[Axis, ...]) -> Value:
     """A result with the axes that the call was mapped over as the first of its shape."""
-    if not axes:
-        return value
     value = e.builder.spread(value, axes) if not set(axes) <= set(value.type.lead) else value
     return e.builder.unlead(value, len(axes))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
-from mai.compiler.elaborate.errors.repairs import other_type, rounded_down, vocabulary
+from mai.compiler.elaborate.errors.repairs import other_type, vocabulary
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.whole import count_labels, is_whole
 from mai.compiler.ir.graph import Value
@@ -76,7 +76,7 @@ class Signatures:
 
     def dimension(self, env: Environment, expr: ast.Expr) -> Size:
         """The size that a dimension stands for. Raises `Stop`."""
-        return self.e.size(self.e.expressions.expression(env, expr), expr.span, help=rounded_down(expr))
+        return self.e.size(self.e.expressions.expression(env, expr), expr.span, written=expr)
 
     # ---------------------------------------------------------------- fitting
 

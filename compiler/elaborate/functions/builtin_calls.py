@@ -29,7 +29,8 @@ PAIRS = {"max": "maximum", "min": "minimum"}
 
 def call_builtin(e: Context, function: Builtin, arguments: list[BoundArgument], span: Span) -> Binding:
     """The result of a built-in function; the function with the rest fixed where only its tensors lack."""
-    _check_pair(e, function, arguments, span)
+    if function.name in PAIRS:
+        _check_pair(e, function, arguments, span)
     bound = bound_arguments(e, function, arguments, span)
     if bound is None:
         return Partial(function, tuple(arguments))
@@ -50,7 +51,7 @@ def call_builtin(e: Context, function: Builtin, arguments: list[BoundArgument], 
 def _check_pair(e: Context, function: Builtin, arguments: Sequence[BoundArgument], span: Span) -> None:
     """Refuse `max(x, 0)`: elsewhere it is the larger of two, and here an axis would be meant, which is said by name."""
     positional = [a for a in arguments if a.name is None]
-    if function.name not in PAIRS or len(positional) < 2:
+    if len(positional) < 2:
         return
     pair, name = PAIRS[function.name], Span(span.source, span.start, span.start + len(function.name))
     message = f"`{function.name}` is over the elements of one tensor; an axis is named, `{function.name}(x, axis = 0)`"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.elaborate.bindings import Environment, LetTensor, Module, Poison
 from mai.compiler.elaborate.context import Stop
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.parameters.first_values import computed_initial, known_shape, over_all_examples
+from mai.compiler.elaborate.parameters.first_values import computed_initial, known_shape
 from mai.compiler.ir.graph import Graph, Weight
 from mai.spec import ast
 from mai.spec.ast_walk import names_of
@@ -55,7 +55,7 @@ def _elaborate(
     e.draws.start()
     for name in fields:
         env.names[name] = e.add_input(data.fields[name], name, data.sizes)
-    with over_all_examples(e):
+    with e.first_value():
         binding = e.expressions.expression(env, let.value)
         try:
             value = e.real(binding, span)

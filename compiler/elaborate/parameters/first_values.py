@@ -7,9 +7,6 @@ before the first step, and is a weight from then on: saved, compiled in, the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import COMPUTED, TABLE, Graph, Initial, Node, Value, values_behind
@@ -61,16 +58,6 @@ def _makers(value: Value) -> list[Node] | None:
 def is_of_examples(value: Value) -> bool:
     """Whether a value is made from all examples: whether an `across` is behind it."""
     return any(v.producer is not None and v.producer.op is Across for v in values_behind(value))
-
-
-@contextmanager
-def over_all_examples(e: Context) -> Iterator[None]:
-    """Allow `across` for a while, wherever this is: it stands for all examples of the training part."""
-    before, e.over_all_examples = e.over_all_examples, True
-    try:
-        yield
-    finally:
-        e.over_all_examples = before
 
 
 def known_shape(e: Context, value: Value, span: Span) -> tuple[int, ...]:

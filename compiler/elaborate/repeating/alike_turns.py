@@ -98,13 +98,16 @@ class AlikeTurns:
         e, called = self.e, len(self.e.calls.called)
         recording = Recording(e, tensors, e.scope, {})
         returned = self._elaborated(inside)
+        if e.report.failed:
+            return returned
         results = [inside.names.get(name) for name in self.assigned]
         values = tuple([v for v in results if isinstance(v, Value) and v not in e.transposes])
         template = recording.template(values)
         self._turns[key] = None
         if template is not None and returned is None and len(values) == len(results):
             modules = {module.source.path: module for module, _ in e.calls.called[called:]}
-            self._turns[key] = Turn(template, {name: inside.where[name] for name in self.assigned}, modules)
+            where = {name: inside.where[name] for name in self.assigned if name in inside.where}
+            self._turns[key] = Turn(template, where, modules)
         return returned
 
     def _elaborated(self, inside: Environment) -> Binding:

@@ -11,6 +11,8 @@ from mai.compiler.elaborate.repeating.moving import moved
 from mai.compiler.elaborate.repeating.prints import Prints
 from mai.compiler.elaborate.repeating.sighted import Log
 from mai.compiler.elaborate.repeating.templates import Template
+from mai.spec import ast
+from mai.spec.ast_walk import nodes_of
 from mai.spec.record import record
 
 AGE = 2  # For how many whole texts a template is kept that is not used.
@@ -26,9 +28,13 @@ class Kept:
 
 
 class Templates:
-    """Templates by what decides them; what functions are known by, and what was seen, of the text that is elaborated."""
+    """Templates by what decides them; what functions are known by, and what was seen, of the text that is elaborated.
 
-    def __init__(self) -> None:
+    Those that `last` are for the texts that come later, too, as an editor's are.
+    """
+
+    def __init__(self, *, last: bool = True) -> None:
+        self.last = self.are_made = last  # No template is made where nothing would repeat it.
         self.prints, self.log = Prints(), Log()
         self._by_key: dict[Hashable, Kept] = {}
         self._text = self._whole = 0
@@ -36,15 +42,21 @@ class Templates:
 
     def copy(self) -> Templates:
         """The same templates, for trials: what these add and forget is their own."""
-        copy = Templates()
+        copy = Templates(last=self.last)
         copy.prints, copy._by_key = self.prints.copy(), dict(self._by_key)
         copy._text, copy._whole = self._text, self._whole
         return copy
 
-    def begin(self) -> None:
-        """Another text begins: nothing that is known of the places in the last one holds."""
+    def begin(self, file: ast.File) -> None:
+        """Another text begins."""
+        self.are_made = self.last or calls_again(file)
         self._text += 1
         self._whole += not self._is_part
+        if self._text > 1:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Nothing that is known of the places in the last text holds."""
         self.prints.begin()
         self.log.begin()
         self._by_key = {key: kept for key, kept in self._by_key.items() if self._whole - kept.whole <= AGE}
@@ -79,12 +91,29 @@ class Templates:
         self._by_key[key] = Kept(template, self._text, self._whole)
 
 
+BLOCKS, LOOPS = (ast.Train, ast.Claim), (ast.Repeat, ast.Integrate, ast.Extend)
+
+
+def calls_again(file: ast.File) -> bool:
+    """Whether a file may call one function more than once: from several blocks, in the turns of a loop, or at several places."""
+    graphs = [d for d in file.declarations if isinstance(d, BLOCKS) or getattr(d, "kind", "") == "export"]
+    if len(graphs) > 1 or any(isinstance(d, ast.Import) for d in file.declarations):
+        return True
+    called: set[str] = set()
+    for node in nodes_of(file, object):
+        if isinstance(node, LOOPS) or (isinstance(node, ast.Call) and node.function.span.text in called):
+            return True
+        if isinstance(node, ast.Call):
+            called.add(node.function.span.text)
+    return False
+
+
 _KEPT: ContextVar[Templates | None] = ContextVar("_KEPT", default=None)
 
 
 def templates() -> Templates:
     """The templates that are kept now; new ones where none are."""
-    return _KEPT.get() or Templates()
+    return _KEPT.get() or Templates(last=False)
 
 
 @contextmanager

@@ -14,9 +14,7 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.comparing.origin import origin_of_trial
 from mai.compiler.onnx.comparing.own_steps import arrives
 from mai.compiler.onnx.comparing.trial import FREE_SIZE, Reference, Trial, trial, with_unlike_prompts
-from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.turns.turns import torch_reference
 from mai.compiler.passes.loops.some_turns import SomeTurns
 from mai.compiler.passes.text.growth import texts
 from mai.runtime.arrays import Array
@@ -45,18 +43,14 @@ class Expectations:
     unlike: list[Expected]
 
 
-def expectations(prepared: Prepared, weights: Mapping[str, Array]) -> Expectations:
-    """What torch computes of a prepared export.
+def expectations(prepared: Prepared, weights: Mapping[str, Array], reference: Reference) -> Expectations:
+    """What torch, the `reference`, computes of a prepared export.
 
     Raises:
         MaiError: nothing of it can be compared: `not-finite` or `index-out-of-range`.
     """
-    reference = torch_reference(prepared.plain, weights)
     usual = list(_usual(prepared, reference, weights))
-    unlike = list(_unlike_prompts(prepared, reference, usual))
-    del reference
-    let_go(prepared.plain)
-    return Expectations(usual, unlike)
+    return Expectations(usual, list(_unlike_prompts(prepared, reference, usual)))
 
 
 def usual_trials(prepared: Prepared) -> list[Trial]:

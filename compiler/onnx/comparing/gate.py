@@ -34,10 +34,11 @@ from mai.compiler.onnx.comparing.opened import opened
 from mai.compiler.onnx.comparing.own_steps import TOLERANCE, allowance, is_adaptive
 from mai.compiler.onnx.comparing.roundings import are_roundings
 from mai.compiler.onnx.comparing.trial import Trial, difference, run_trial, session
+from mai.compiler.onnx.describing.least import Files, Least, least
 from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.turns.turns import Turns, Verdict
+from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
 from mai.compiler.ops.products.convolution import Conv, ConvTranspose
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -105,8 +106,27 @@ class Gate:
             MaiError: it is above the tolerance: `compile-mismatch`, which names the first node that differs, or
                 `precision-loss`; or nothing could be compared, `not-finite`.
         """
-        expected = expectations(self.prepared, self.weights)
-        whole, unlike = self._run_whole(file, expected)
+        reference = torch_reference(self.prepared.plain, self.weights)
+        return self._passed(file, expectations(self.prepared, self.weights, reference), [])
+
+    def proved(self, file: Path) -> tuple[Least, Passed]:
+        """The same, and the least sizes of the file's inputs: torch and the file are there once for both. Raises what `least` does, too."""
+        reference = torch_reference(self.prepared.plain, self.weights)
+        files: list[tuple[ort.InferenceSession, float]] = []
+
+        def opened_files() -> Files:
+            files.extend(self._files(file))
+            return files
+
+        fewest = least(self.prepared, opened_files, reference)
+        expected = expectations(self.prepared, self.weights, reference)
+        del reference
+        let_go(self.prepared.plain)
+        return fewest, self._passed(file, expected, files)
+
+    def _passed(self, file: Path, expected: Expectations, files: list[tuple[ort.InferenceSession, float]]) -> Passed:
+        """What a file gives beside what is expected; `files` are what is open of it, and are closed."""
+        whole, unlike = self._run_whole(file, expected, files)
         passed = replace(self._whole_passed([*whole, *unlike]), comparisons=whole)
         if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
             written = self._few_bits(file, whole)
@@ -120,9 +140,12 @@ class Gate:
         error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
         return replace(passed, error=error, comparisons=narrow[0])
 
-    def _run_whole(self, file: Path, expected: Expectations) -> tuple[list[Comparison], list[Comparison]]:
-        """Whole weights in float32 beside torch: in the usual trials, and in those of unlike prompts. The session is closed again."""
-        opened_file = self._whole(file)
+    def _run_whole(
+        self, file: Path, expected: Expectations, files: list[tuple[ort.InferenceSession, float]]
+    ) -> tuple[list[Comparison], list[Comparison]]:
+        """Whole weights in float32 beside torch: in the usual trials, and in those of unlike prompts. All sessions are closed again."""
+        opened_file = files[0][0] if files else self._whole(file)
+        files.clear()
         whole, unlike = self._compared(opened_file, expected.usual), self._compared(opened_file, expected.unlike)
         del opened_file
         let_go(self.prepared.plain)
@@ -153,7 +176,7 @@ class Gate:
                 raise MaiError([never_finite(name, plain.name)])
         return [Comparison(t, results, results) for t, results in zip(trials, runs, strict=True)]
 
-    def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
+    def _files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
         """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
         precision, few = self.options.precision, self.options.quantize is not None
         files = [(self._whole(file), allowance(self.prepared.plain))]

@@ -74,7 +74,7 @@ def _lay_out(model: ir.Model, options: CompileOptions, coarse: Coarse | None, ro
     sink(model.graph)
     if "LayerNormalization" in operators:
         keep_apart(model.graph)
-    if "Gemm" in operators:
+    if {"Gemm", "Transpose"} <= operators:
         turn_operands(model.graph)
     if "Reshape" in operators:
         name_sizes(model.graph)

@@ -30,13 +30,13 @@ ROWS = Value(Type(DType.INT, (symbol(BATCH),)), "rows")
 
 
 def stops_alone(loop: Node) -> bool:
-    """Whether a loop's examples stop on their own, and none is known by its number inside.
+    """Whether the examples of a loop that stops do so on their own, and none is known by its number inside.
 
     They are those of the whole batch: of a group of them, as texts are computed anew, all are computed.
     """
     region = loop.regions[0]
     going = region.outputs[0].type if region.outputs else None
-    if not Loop.of(loop).stops or going is None or not going.batched or symbols(going.physical[0]) != {BATCH}:
+    if going is None or not going.batched or symbols(going.physical[0]) != {BATCH}:
         return False
     numbers = any(node.op is Iota and BATCH in str(node.attributes["count"]) for node in region.walk())
     return not numbers

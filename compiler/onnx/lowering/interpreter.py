@@ -20,6 +20,7 @@ from mai.compiler.onnx.lowering.recurrence import BLOCK, parted_loop, recurrence
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import weights_behind, whole_nodes
 from mai.compiler.ops.backends import Onnx
+from mai.compiler.ops.elementwise.logic import Where
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.analyses.choices import choices
 from mai.compiler.passes.analyses.known_values import KnownValues
@@ -40,7 +41,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         self.known_values = KnownValues(graph, weights)
         self._leaving = frozenset(graph.outputs)
         self._of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
-        self._choices = choices(graph)
+        self._choices = choices(graph) if graph.has(Where) else frozenset()
         self._behind = weights_behind(graph) if coarse and (coarse.moments or coarse.wide) else {}
 
     def __getitem__(self, value: Value) -> ir.Value:
@@ -134,7 +135,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         count = self.known_values.values.get(node.inputs[0])
         if self.options.unroll and count is not None and not Loop.of(node).stops:
             return unrolled_loop(self, node, int(count))
-        if stops_alone(node):
+        if Loop.of(node).stops and stops_alone(node):
             return compacted_loop(self, node)
         is_short = count is not None and count < 2 * BLOCK
         if is_short or not self._of_codes.isdisjoint(node.regions[0].walk()):

@@ -63,7 +63,8 @@ class Products:
     def __init__(self, graph: Graph, coarse: Coarse | None) -> None:
         self.coarse, self.of_codes = coarse, False
         self.behind: frozenset[str] = frozenset()
-        self._tables, self._factors = weights_read(graph, Take, 0), weights_read(graph, Affine, 1)
+        self._tables = weights_read(graph, Take, 0) if graph.has(Take) else set[str]()
+        self._factors = weights_read(graph, Affine, 1) if coarse is not None else set[str]()
         self._stored: dict[object, list[ir.Value]] = {}
         self._last: tuple[object, Kept] | None = None
         self._once: dict[object, object] = {}

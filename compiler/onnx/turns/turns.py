@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
+    import onnxruntime as ort
     from torch.fx import GraphModule
 
 CLOSE_TRIALS = 8  # How often states are moved by roundings, to see whether a condition was that close.
@@ -49,12 +50,16 @@ class Turns:
     """The twin of a file, of the same graph, whose loops tell their states; and torch, which begins each turn with those."""
 
     def __init__(self, prepared: Prepared, weights: Mapping[str, Array], options: CompileOptions) -> None:
-        self.plain, self.weights = prepared.plain, weights
+        self.plain, self.weights, self.options = prepared.plain, weights, options
         self.graph, self.tapes = taped(prepared.optimised)
-        self.twin = opened(build(self.graph, weights, options))
         self.replay, self.replays = replayed(prepared.plain)
         self.torch = torch_reference(self.replay, weights)
         self.names = {v.name for v in prepared.plain.inputs}  # Of the export's own inputs: the others are tapes.
+
+    @cached_property
+    def twin(self) -> ort.InferenceSession:
+        """The file that tells its loops' states, opened when it is first run: it holds all weights once more."""
+        return opened(build(self.graph, self.weights, self.options))
 
     @property
     def complete(self) -> bool:
@@ -228,14 +233,8 @@ def _division(graph: Graph) -> Span | None:
 
 
 def torch_module(graph: Graph, weights: Mapping[str, Array]) -> GraphModule:
-    """A prepared graph as a torch module with its weights."""
-    import torch
-
+    """A prepared graph as a torch module with its weights, which are only read."""
     from mai.compiler.torch.module import lower
     from mai.compiler.torch.parameters import Weights
 
-    parameters = Weights(graph.weights)
-    state = parameters.state_dict()
-    for name in graph.weights:  # One after the other: they need not be in memory twice.
-        state[name].copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
-    return lower(graph, parameters.eval())
+    return lower(graph, Weights(graph.weights, weights).eval())

@@ -33,6 +33,7 @@ LARGE = 1 << 16  # Bytes of a tensor that is a stub at first.
 ALIGNED = 1 << 16  # Where a tensor begins in a file of data, so that every system can map it.
 ROUND = IN_PLACE  # Where one begins in the message, as its numbers are computed with in place.
 PIECE = 1 << 24  # Bytes that are written at a time.
+COLUMNS = 64  # Of a matrix turned round, copied at a time: that takes half the time of one copy, or less.
 Piece = bytes | Buffer
 Write = Callable[[Piece], object]
 
@@ -81,8 +82,17 @@ def raw_of(tensor: ir.TensorProtocol) -> Buffer:
     """The bytes of a tensor as a file has them; those of an array are not copied."""
     if tensor.dtype.bitwidth < 8:
         return memoryview(tensor.tobytes())
-    array: Array = np.ascontiguousarray(tensor.numpy())
-    return array.reshape(-1).view(np.uint8).data
+    return _in_order(tensor.numpy()).reshape(-1).view(np.uint8).data
+
+
+def _in_order(array: Array) -> Array:
+    """An array whose numbers stand in memory in their order. A matrix turned round is copied some columns at a time, which stay in the cache."""
+    if array.ndim != 2 or not array.T.flags.c_contiguous:
+        return np.ascontiguousarray(array)
+    turned = np.empty(array.shape, array.dtype)
+    for start in range(0, array.shape[1], COLUMNS):
+        turned[:, start : start + COLUMNS] = array[:, start : start + COLUMNS]
+    return turned
 
 
 def _tensor(value: ir.Value) -> ir.TensorProtocol:

@@ -20,14 +20,14 @@ def check_chosen(name: str, x: Type, axes: Sequence[int]) -> None:
         raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
 
 
-def filled(op: Onnx[V], x: V, axes: Sequence[int], neutral: int) -> V:
+def filled(op: Onnx[V], x: V, axes: Sequence[int], neutral: float) -> V:
     """x, which has one `neutral` element along axes that have none: of none ONNX Runtime multiplies, compares and measures nothing."""
-    sizes = op.sizes(x)
-    ends = [int(sizes[axis] == 0 and axis in axes) for axis in range(-len(sizes), 0)]
+    ends = [op.lacking(x, axis) if axis in axes else 0 for axis in range(-op.rank(x), 0)]
     if not any(ends):
         return x
-    number = op.real(neutral) if not (op.whole(x) or op.truth(x)) else op.int(neutral)
-    return op.Pad(x, op.ints([0] * len(ends) + ends), op.Cast(number, to=BOOL) if op.truth(x) else number)
+    number = op.int(int(neutral)) if op.whole(x) or op.truth(x) else op.real(neutral)
+    pads = op.shape_vector([*[0] * len(ends), *ends])
+    return op.Pad(x, pads, op.Cast(number, to=BOOL) if op.truth(x) else number)
 
 
 class Reduction(Operation, abstract=True):

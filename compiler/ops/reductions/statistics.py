@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Lowering
@@ -92,5 +93,6 @@ def _shares(ct: Term, x: Term, axes: tuple[int, ...]) -> Term:
 def _variance(op: Onnx[V], x: V, axes: tuple[int, ...], keep: bool) -> V:
     if not axes:
         return op.Sub(x, x)
+    x = filled(op, x, axes, math.nan)
     distance = op.Sub(x, op.ReduceMean(x, op.ints(axes), keepdims=1))
     return op.ReduceMean(op.Mul(distance, distance), op.ints(axes), keepdims=int(keep))

@@ -14,7 +14,7 @@ from mai.compiler.ops.elementwise.arithmetic import Divide
 from mai.compiler.ops.elementwise.conversion import StopGradient, ToReal
 from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.growing import Growing
-from mai.compiler.ops.reductions.base import Reduction
+from mai.compiler.ops.reductions.base import Reduction, filled
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -75,7 +75,9 @@ class Mean(Reduction):
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.mean(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.mean(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceMean(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
+        lambda op, x, axes, keep: (
+            op.ReduceMean(filled(op, x, axes, math.nan), op.axes(x, axes), keepdims=int(keep)) if axes else x
+        )
     )
 
     @staticmethod

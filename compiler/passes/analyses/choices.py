@@ -20,8 +20,7 @@ Branch = tuple[Value, int]  # The condition of a choice, and the place of the op
 
 def choices(graph: Graph) -> frozenset[Node]:
     """The choices of which a branch alone reads products."""
-    regions = graph.regions() if graph.has(Where) else ()
-    return frozenset(node for region in regions for node, *_ in _branches(region.nodes, region.outputs))
+    return frozenset(node for region in graph.regions() for node, *_ in _branches(region.nodes, region.outputs))
 
 
 def spared(nodes: list[Node], outputs: list[Value]) -> dict[Node, tuple[Branch, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.sizes import Size
@@ -18,16 +19,12 @@ MOST_TURNS = 1_000_000  # Of loops inside each other.
 
 def oversized(graph: Graph) -> Iterator[Diagnostic]:
     """The first block with which a graph has more operations, or whose body has more turns, than can be done."""
-    yield from _first(_too_long(graph, 1))
-    yield from _first(_too_much(graph))
-
-
-def _first(diagnostics: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
-    yield from [*diagnostics][:1]
+    yield from islice(_too_long(graph, 1), 1)
+    yield from islice(_too_much(graph), 1)
 
 
 def _too_long(region: Region, turns: int) -> Iterator[Diagnostic]:
-    for node in region.nodes:
+    for node in (n for n in region.nodes if n.regions):
         own = _turns(node)
         if own * turns > MOST_TURNS:
             message = f"these are {own:,} turns inside {turns:,}: {own * turns:,}, more than {MOST_TURNS:,}"
@@ -52,12 +49,12 @@ def _number_or_one(count: Size | None) -> int:
 
 def _too_much(region: Region) -> Iterator[Diagnostic]:
     """Of the innermost bodies first."""
-    for node in region.nodes:
+    for node in (n for n in region.nodes if n.regions):
         for inner in node.regions:
             yield from _too_much(inner)
     total = 0
     for node in region.nodes:
-        total += operations(node)
+        total += operations(node) if node.regions else 1
         if total > MOST_OPERATIONS:
             message = f"written out, this makes more than {MOST_OPERATIONS:,} operations: {total:,}"
             yield Diagnostic("too-deep", node.span, message, label=f"{_copies(node):,} copies of what is inside")

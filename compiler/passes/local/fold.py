@@ -7,10 +7,11 @@ from typing import Any
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
 from mai.compiler.ir.structure import Constant, Structural
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise.conversion import Reusable, WithDerivative
+from mai.compiler.ops.shapes.indexing import Iota
 
 LARGEST = 65_536
 NEUTRAL: dict[type[Operation], tuple[float, tuple[int, ...]]] = {
@@ -18,6 +19,7 @@ NEUTRAL: dict[type[Operation], tuple[float, tuple[int, ...]]] = {
 }  # fmt: skip
 
 
+@rewriting(Constant, Iota, WithDerivative, Reusable)  # A range is the one operation that reads nothing.
 def fold(graph: Graph) -> Graph:
     """No operation is left whose inputs are all constants, unless its result is large."""
     constants: dict[Value, Any] = {}

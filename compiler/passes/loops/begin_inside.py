@@ -19,7 +19,7 @@ from mai.compiler.passes.fill import full
 CONVOLUTIONS = (Conv, ConvTranspose)
 
 
-@rewriting(Loop)
+@rewriting(*CONVOLUTIONS)
 def begin_inside(graph: Graph) -> Graph:
     """The first values of states that nothing reads after a loop are computed in it, if convolutions then share its weights."""
     alone_by_loop = {node: alone for region in graph.regions() for node, alone in _own_beginnings(region)}

@@ -14,7 +14,7 @@ from mai.compiler import program
 from mai.compiler.program import Training
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.parts import is_in_parts
-from mai.compiler.training.moved import moved_by, nothing_moves
+from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.step.compiled import Compiled
 from mai.compiler.training.step.optimizer import make_optimizer
 from mai.compiler.training.step.scaling import Scaling
@@ -48,7 +48,7 @@ class Objective:
         processes: int = 1,
         sharded: bool = False,
     ) -> None:
-        self.written, self.block = written, training.name
+        self.training, self.written = training, written
         steady = [o for o in training.objectives if o.every == 1] or list(training.objectives)
         is_first, is_last = written is steady[0], written is steady[-1]
         reports = [r.output for r in training.reports] if is_last else []
@@ -60,8 +60,6 @@ class Objective:
         chosen = weights.chosen(lambda w: training.moves(written, w))
         kinds = {name: (not is_in_parts(p), training.group_of(name)) for name, p in chosen.items()}
         self.parameters = {name: chosen[name] for name in sorted(chosen, key=kinds.__getitem__)}
-        if not moved_by(training, written):
-            raise MaiError([nothing_moves(written)])
         self.is_only = len(training.objectives) == 1
         self.others = [p for name, p in weights.named_parameters() if sharded and name not in self.parameters]
         self.sharded, self.processes = sharded, processes
@@ -121,7 +119,7 @@ class Objective:
 
         def backward(loss: Tensor) -> None:
             if not loss.requires_grad:
-                raise MaiError([nothing_moves(self.written)])
+                raise MaiError([nothing_moves(self.training, self.written)])
             self._backward(scaling, loss if weight == 1 else weight * loss)
 
         loss, *others = self.together.run(lambda: module(fields, step), is_last, backward)
@@ -162,7 +160,7 @@ class Objective:
 
     @property
     def _of(self) -> str:
-        return f" of `{self.block}`" if self.block else ""
+        return f" of `{self.training.name}`" if self.training.name else ""
 
     def _not_finite(self, step: int, loss: float, kept: Sequence[Path]) -> MaiError:
         where = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"

@@ -12,6 +12,7 @@ import torch
 
 from mai.compiler.importing.config import read_settings
 from mai.compiler.importing.importing import import_folder
+from mai.compiler.importing.render import numbers_of
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import family_records
 from tests.support.models.compiled_folders import compiled_file
@@ -176,3 +177,14 @@ def test_a_file_of_some_years_ago_leaves_out_what_was_so() -> None:
         assert said["timestep_spacing"] == spacing
     with pytest.raises(MaiError, match="`_class_name` is"):
         read_settings(family_records()["scheduler"], {"_class_name": ["a"]}, "scheduler_config.json")
+
+
+@pytest.mark.parametrize(
+    ("version", "size"), [("0.6.0", 64), ("0.8.1.dev0", 64), ("0.9.0", 32), ("0.10.2", 32), ("", 32)]
+)
+def test_networks_of_some_years_ago_draw_larger_pictures(version: str, size: int) -> None:
+    """The pipeline takes a `sample_size` below 64 for a mistake where diffusers was younger than 0.9."""
+    unet = read_settings(
+        family_records()["unet2d_condition"], {"sample_size": 32, "_diffusers_version": version}, "config.json"
+    )
+    assert numbers_of(family_records()["stable_diffusion"], {"unet": unet})["size"] == size

@@ -10,8 +10,12 @@ import pytest
 from mai.compiler.check import check
 from mai.compiler.elaborate.expressions import calls
 from mai.compiler.elaborate.repeating import alike_turns
+from mai.compiler.elaborate.repeating.store import calls_again
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.program import Program
+from mai.spec.diagnostics import Reporter
+from mai.spec.parsing.parse import parse
+from mai.spec.source import Source
 
 SPEC = """
 layer half(z: [d]) -> [d] { return z / 2 }
@@ -226,3 +230,20 @@ def test_calls_that_differ_are_not_repeated(differs: str, tmp_path: Path, monkey
         assert fast.program is not None
         for name, graph in slow.program.exports.items():
             assert rows(fast.program.exports[name]) == rows(graph)
+
+
+ONCE = "export f(x: [2]) -> [2] { return linear(tanh(x), 2) }"
+
+
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [
+        (ONCE, False),
+        (ONCE.replace("tanh(x)", "linear(x, 2)"), True),
+        (ONCE.replace("{ return", "{\n  repeat 2 { x = x / 2 }\n  return").replace(" }", "\n}", 2), True),
+        (f"{ONCE}\n{ONCE.replace('f(', 'g(')}", True),
+        (f'import "layers.mai"\n{ONCE}', True),
+    ],
+)
+def test_what_a_call_became_is_kept_where_a_file_may_call_again(text: str, again: bool) -> None:
+    assert calls_again(parse(Source("f.mai", text), Reporter())) is again

@@ -348,11 +348,14 @@ CLIP = Model("CLIPModel", "CLIPConfig", {
 })  # fmt: skip
 
 CLIP_TEXTS = {**ENCODER, "vocab_size": VOCAB, "projection_dim": 24, "eos_token_id": VOCAB - 1}
-CLIP_HALVES = {
+HALVES = {
     "texts": Model("CLIPTextModel", "CLIPTextConfig", CLIP_TEXTS),
     "texts as vectors": Model("CLIPTextModelWithProjection", "CLIPTextConfig", {**CLIP_TEXTS, "hidden_act": "gelu", "eos_token_id": 2}),
     "images": Model("CLIPVisionModel", "CLIPVisionConfig", {**VIT, "hidden_act": "quick_gelu"}),
     "images as vectors": Model("CLIPVisionModelWithProjection", "CLIPVisionConfig", {**VIT, "projection_dim": 24, "layer_norm_eps": 1e-3}),
+    "texts, filled": Model("SiglipTextModel", "SiglipTextConfig", {**SIGLIP.settings["text_config"], "projection_size": 20}),
+    "images, looked at": Model("SiglipVisionModel", "SiglipVisionConfig", VIT),
+    "images, in places": Model("SiglipVisionModel", "SiglipVisionConfig", {**VIT, "hidden_act": "relu", "vision_use_head": False}),
 }  # fmt: skip
 
 

@@ -10,10 +10,9 @@ from mai.compiler.ops.elementwise import logic
 
 
 def count_evaluations(e: Context) -> None:
-    """Make the number of evaluations of each example the last output of a graph that has adaptive solvers."""
-    if e.evaluations:
-        e.graph.outputs = [*e.graph.outputs, e.builder.spread(_evaluations(e), (BATCH,))]
-        e.graph.output_names = [*e.graph.output_names, EVALUATIONS]
+    """Make the number of evaluations of each example the last output of a graph, which has adaptive solvers."""
+    e.graph.outputs = [*e.graph.outputs, e.builder.spread(_evaluations(e), (BATCH,))]
+    e.graph.output_names = [*e.graph.output_names, EVALUATIONS]
 
 
 def _evaluations(e: Context) -> Value:

@@ -22,7 +22,7 @@ def check_method(e: Context, statement: ast.Integrate, method: Method) -> None:
     Raises:
         Stop: the solver has `adjoint`.
     """
-    if statement.until is None or not method.options.get("adjoint"):
+    if not method.options.get("adjoint"):
         return
     message = (
         "`adjoint` goes back from the end of the range: an integral that a condition ends is trained through its steps"
