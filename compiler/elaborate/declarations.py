@@ -323,7 +323,7 @@ class _Draft:
             names = named_by_rules(_copies(self.weights))
             self.loading = elaborate_loading(self.file, self.modules[False], self.report, names)
 
-    def program(self) -> Program | None:
+    def finish(self) -> Program | None:
         """What the file means; None where it has errors."""
         if self.report.failed:
             return None
@@ -353,7 +353,7 @@ def _program(draft: _Draft) -> Program | None:
     for kind, stage in STAGES:
         if kind in kinds:
             stage(draft)
-    return draft.program()
+    return draft.finish()
 
 
 def _check_names(file: ast.File, report: Reporter) -> None:

@@ -327,6 +327,12 @@ def test_images_are_read_as_in_training(tmp_path: Path, monkeypatch: pytest.Monk
     assert [row["file"] for row in out] == ["cat/10.png", "cat/12.png", "dog/9.png"]
     got = np.array([[row["score.cat"], row["score.dog"]] for row in out])
     np.testing.assert_allclose(got, expected, atol=1e-5)
+    Path("pets", "empty").mkdir()
+    Path("pets", "cat", "11.png").write_text("no image")
+    done = invoke("predict", "run/m.score.onnx", "pets", "out.jsonl", "--batch", "2")
+    lacking = {"file": "cat/11.png", "score.cat": None, "score.dog": None}
+    assert rows(Path("out.jsonl")) == [out[0], lacking, *out[1:]], done.output
+    assert "1 of 4 rows has no answer: pets/cat/11.png is no image that can be read" in done.output
     assert "and not one image" in str(invoke("predict", "run/m.both.onnx", "pets", "out.csv").output)
 
 
