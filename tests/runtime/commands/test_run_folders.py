@@ -83,6 +83,8 @@ def test_a_first_look_that_was_the_best_is_told(
     if note is not None:
         assert f"after step 120, was the best: {metric} {figures[0]:g} there, 0.55 at the end" in note
         assert "`evaluate = 12`" in note
+        assert note_of_first([*earlier, *lines], metric, goal, {"a": 120}) == note
+        assert note_of_first([*earlier, *lines], metric, goal, {"b": 120}) is None, "with other data after that look"
     assert note_of_first([]) is None
 
 
