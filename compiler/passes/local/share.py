@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import copy_graph
+from mai.compiler.ir.rewrite import copy_graph, read_instead
 from mai.compiler.ir.structure import Constant, Integrate
 
 Scope = dict[Hashable, list[Node]]  # Of a region: its nodes, by what they do.
@@ -35,7 +35,7 @@ def _share(region: Region, around: list[Scope], same: dict[Value, Value]) -> Non
     scopes = [*around, own]
     for node in region.nodes:
         if node.regions or not same.keys().isdisjoint(node.inputs):
-            _read_the_same(node, scopes, same)
+            read_instead(node, same, lambda inner: _share(inner, scopes, same))
         key = _key(node, {})
         twin = _twin(node, key, scopes)
         if twin is None:
@@ -46,15 +46,6 @@ def _share(region: Region, around: list[Scope], same: dict[Value, Value]) -> Non
             node.drop()
     region.nodes = kept
     region.outputs = [same.get(v, v) for v in region.outputs]
-
-
-def _read_the_same(node: Node, scopes: list[Scope], same: dict[Value, Value]) -> None:
-    """Let a node read the first of equal values, and so its bodies."""
-    node.unlink()
-    node.inputs = tuple(same.get(v, v) for v in node.inputs)
-    for inner in node.regions:
-        _share(inner, scopes, same)
-    node.link()
 
 
 def _twin(node: Node, key: Hashable, scopes: list[Scope]) -> Node | None:
