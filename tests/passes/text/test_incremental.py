@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -347,9 +348,15 @@ export generate(prompt: tokens[P], start: tokens[Q], count: int = 5) -> tokens[Q
 
 @pytest.mark.parametrize("read", ["plan", "plan[P:]"])
 def test_a_text_that_another_reads(program: Maker, tmp_path: Path, read: str) -> None:
-    """What was appended is that of the row alone; of the whole text nobody says what a place without a token is."""
+    """What was appended is that of the row alone; of the whole text nobody says what a place without a token is.
+
+    The queries of a turn are scaled before all of its attentions, those to the other text, too: the runtime's product for one row takes no scale.
+    """
     checked = program(spec(NET).replace(TAIL, PLAN.replace("READ", read)))
-    model = load(export(checked, "generate", Trained(weights(checked)), tmp_path).path, providers="cpu")
+    path = export(checked, "generate", Trained(weights(checked)), tmp_path).path
+    nodes = [node for node in ir.load(path).graph.all_nodes() if node.op_type == "Attention"]
+    assert {node.attributes.get_float("scale", 0.0) for node in nodes} == {1.0}
+    model = load(path, providers="cpu")
     prompts, starts = [[3], [5, 1, 2], [9, 4]], [[1, 2, 3], [4], [7, 0]]
     alone = [model(prompt=[p], start=[s])[0].tolist() for p, s in zip(prompts, starts, strict=True)]
     rows = model(prompt=prompts[:1] * 3, start=side_by_side(starts))
@@ -383,3 +390,12 @@ def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size:
     for cache in GROWING:
         np.testing.assert_array_equal(run(checked, prompt, cache=cache), whole)
         np.testing.assert_array_equal(run(checked, padded, cache=cache)[:, 2:], whole)
+
+
+def test_a_turn_leaves_what_a_turn_reads(program: Maker) -> None:
+    """Whether a row goes on the loop alone asks: a host sees it by the token that ends the row."""
+    text = spec(CAUSAL_NETS["a shift"]).replace("by count {", "by count until 7 {")
+    turn = forms.step(forms.optimise(forms.prepare(program(text).exports["generate"], cache="concat")))
+    assert turn is not None
+    left = {name.removesuffix("_next") for name in turn.output_names[2:]}
+    assert left and left <= {value.name for value in turn.inputs} | set(turn.settings)
