@@ -1,7 +1,7 @@
 """The passes in their order, as data: each with a name and the reason why it stands where it does.
 
 A pass takes a graph and gives one that computes the same. It makes a new graph, or gives the old one back where it finds nothing
-to do; one that only takes nodes away edits a graph of the pipeline's own. The graph that `run` is given stays as it was.
+to do; one that changes a few nodes edits a graph of the pipeline's own. The graph that `run` is given stays as it was, unless that is its own.
 """
 
 from __future__ import annotations
