@@ -68,7 +68,7 @@ def _has_value(program: Program, weight: Weight) -> bool:
 def _is_loaded(program: Program, weight: Weight) -> bool:
     """Whether a file gives a parameter its value."""
     name = weight.name.replace("{}", "0")
-    return program.loading is not None and any(True for _ in program.loading.rules_of(name))
+    return program.loading is not None and program.loading.has_value_for(name)
 
 
 def _untrained(subject: Subject, export: str, graph: Graph, weights: list[Weight]) -> Diagnostic:

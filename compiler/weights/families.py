@@ -11,14 +11,13 @@ from types import MappingProxyType
 from mai.compiler.elaborate.bindings import Module
 from mai.compiler.elaborate.blocks.weights_block import read_loading
 from mai.compiler.ir.graph import Weight
-from mai.compiler.weights.load import fits
-from mai.compiler.weights.rules import MARK, Chain, Loading, Marks, Pattern, Rule, Source
+from mai.compiler.weights.rules import MARK, Chain, Loading, Marks, Pattern, Rule, Shapes, Source, fits
 from mai.spec import family_sources
 from mai.spec.diagnostics import Reporter
 from mai.spec.family_records import family_records
 from mai.spec.parsing.parse import parse
+from mai.spec.source import Source as Text
 
-Shapes = Mapping[str, tuple[int, ...]]
 MIN_SHARE = 1 / 3  # Of the parameters, how many a family's rules must match: fewer may be chance.
 MAX_PREFIXES = 24
 NO_CONSTANTS: Mapping[str, int | float] = MappingProxyType({})
@@ -40,9 +39,13 @@ class FamilyMatch:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Rules in names without the net in front and without the modules around them; of several sets the first that fits counts."""
+    """Rules in names without the net in front and without the modules around them; of several sets the first that fits counts.
+
+    `parts` are the sets again with their names and what they are of, of a pipeline, whose sets are of one part each.
+    """
 
     sets: tuple[Loading, ...]
+    parts: tuple[tuple[str, str, Loading], ...] = ()
 
     @property
     def name(self) -> str:
@@ -55,24 +58,30 @@ class Family:
         return (chain for loading in self.sets for chain in loading.ignored)
 
 
-@lru_cache(maxsize=8)
-def _rule_sets(constants: tuple[tuple[str, int | float], ...]) -> dict[str, Loading]:
-    """The sets of rules by the names of their files, without those that cut by constants that are not there."""
-    loadings = {}
-    for source in family_sources():
-        report = Reporter()
-        loading = read_loading(parse(source, report), Module(source, dict(constants), {}), report)
-        if loading is not None:
-            loadings[PurePath(source.path).stem] = loading
-    return loadings
+Constants = tuple[tuple[str, int | float], ...]
+
+
+@lru_cache(maxsize=1)
+def _sources() -> dict[str, Text]:
+    """The files of the sets of rules by their names."""
+    return {PurePath(source.path).stem: source for source in family_sources()}
+
+
+@lru_cache(maxsize=1024)
+def _rule_set(name: str, constants: Constants) -> Loading | None:
+    """The rules of a set; none where it is not there, or cuts by constants that are not."""
+    report = Reporter()
+    if (source := _sources().get(name)) is None:
+        return None
+    return read_loading(parse(source, report), Module(source, dict(constants), {}), report)
 
 
 def family_of(sets: Sequence[str], constants: Mapping[str, int | float] = NO_CONSTANTS) -> Family:
     """The family with these sets of rules, by the names of their files; `unet2d@unet` are those of a part of a pipeline, `text=clip_text@text_encoder` for one net."""
-    sets_by_name = _rule_sets(tuple(sorted(constants.items())))
-    split = (_split_set(written) for written in sets)
-    named = ((sets_by_name.get(name), net, part) for net, name, part in split)
-    return Family(tuple(_of_part(loading, net, part) for loading, net, part in named if loading is not None))
+    numbers = tuple(sorted(constants.items()))
+    named = ((_rule_set(name, numbers), net, name, part) for net, name, part in map(_split_set, sets))
+    read = [(name, part, _of_part(rules, net, part)) for rules, net, name, part in named if rules is not None]
+    return Family(tuple(rules for _, _, rules in read), tuple(read) if all(part for _, part, _ in read) else ())
 
 
 def _split_set(written: str) -> tuple[str, str, str]:
@@ -93,8 +102,28 @@ def families(constants: Mapping[str, int | float] = NO_CONSTANTS) -> list[Family
     """The families of all records, and those of sets of rules that no record has: those of few sets first, which win where others match as much."""
     used = dict.fromkeys(tuple(r["rules"]) for r in family_records().values() if "rules" in r)
     names_used = {_split_set(written)[1] for sets in used for written in sets}
-    alone = [(name,) for name in _rule_sets(()) if name not in names_used]
+    alone = [(name,) for name in _sources() if name not in names_used]
     return [family for names in sorted([*used, *alone], key=len) if (family := family_of(names, constants)).sets]
+
+
+def set_names() -> list[str]:
+    """The sets of rules that a spec may name, `family("llama")`."""
+    return [*_sources()]
+
+
+def with_rules_of_sets(loading: Loading, weights: Mapping[str, Weight], shapes: Shapes) -> Loading:
+    """A block with rules in the place of the sets that it names: those whose tensors are in the file, in the right shape.
+
+    A parameter that has a rule of its own takes none of a set.
+    """
+    rules, ignored = [*loading.rules], [*loading.ignored]
+    left = {name: weight for name, weight in weights.items() if not any(True for _ in loading.rules_of(name))}
+    for each in loading.sets:
+        own = {name: weight for name, weight in left.items() if each.target.match(name)}
+        match = match_families([Family((each.rules,))], own, shapes)
+        rules += [rule for rule, _ in match.rules]
+        ignored += match.ignored
+    return replace(loading, rules=tuple(rules), ignored=tuple(ignored), sets=())
 
 
 def find_family(

@@ -11,22 +11,20 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
+from mai.compiler.weights.families import with_rules_of_sets
 from mai.compiler.weights.ranges import Ranges, count_of, joined, parts_of
-from mai.compiler.weights.rules import Chain, Loading, Rule, layer_pattern, named_by_rules
+from mai.compiler.weights.rules import Chain, Loading, Rule, Shapes, layer_pattern, named_by_rules, shape_of
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
 TOLERANCE = 1e-6  # Within which the tensors of a tied weight must agree, relative and absolute.
-
-Shapes = Mapping[str, tuple[int, ...]]  # Of the tensors in the file, by name.
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +102,7 @@ def plan_assignments(loading: Loading, weights: Mapping[str, Weight], shapes: Sh
         MaiError: `weights-mismatch` or `weights-unused`, all of them at once.
     """
     mistakes = Mistakes()
+    loading = with_rules_of_sets(loading, weights, shapes)
     plan = {name: _assign(loading, weight, shapes, mistakes) for name, weight in weights.items()}
     for assignments in plan.values():
         for assignment in assignments:
@@ -154,7 +153,12 @@ def _assign(loading: Loading, weight: Weight, shapes: Shapes, mistakes: Mistakes
         absent += lacking
         if not lacking:
             assignments.append(Assignment(weight, rule.filled(marks), names))
-    if not assignments and absent and not keeps_initial:
+    if not rules:
+        message = (
+            f"`{weight.name}` {list(weight.shape)} has no tensor: its family has none of this shape for it in the file"
+        )
+        mistakes.add((loading.span, "family"), Diagnostic("weights-mismatch", loading.span, message))
+    elif not assignments and absent and not keeps_initial:
         name, chain = absent[0]
         guess = closest(name, shapes)
         help = f"did you mean `{guess}`?" if guess else None
@@ -182,45 +186,6 @@ def _check_shape(assignment: Assignment, shapes: Shapes, mistakes: Mistakes) -> 
     transposed = len(shape) > 1 and (*shape[:-2], shape[-1], shape[-2]) == weight.shape
     help = "the file has it transposed: write `'` after its name" if transposed else None
     mistakes.add(key, Diagnostic("weights-mismatch", span, message, help=help))
-
-
-def shape_of(rule: Rule, names: Sequence[str], shapes: Shapes) -> tuple[int, ...]:
-    """The shape that a rule makes of the tensors with these names.
-
-    Raises:
-        ValueError: it cannot be applied to their shapes.
-    """
-    assert rule.source is not None
-    parts = [c.apply(_empty_view(shapes[n])) for n, c in zip(names, rule.source.chains, strict=True)]
-    return _concatenate_shapes([p.shape for p in parts], rule)
-
-
-def fits(rule: Rule, names: Sequence[str], weight: Weight, shapes: Shapes) -> bool:
-    """Whether a rule makes the shape of a parameter of the tensors with these names."""
-    try:
-        return shape_of(rule, names, shapes) == weight.shape
-    except ValueError:
-        return False
-
-
-def _empty_view(shape: tuple[int, ...]) -> Array:
-    """An array of a shape that takes one byte of memory, to find out what shape steps make of it."""
-    return np.broadcast_to(np.zeros((), bool), shape)
-
-
-def _concatenate_shapes(shapes: Sequence[tuple[int, ...]], rule: Rule) -> tuple[int, ...]:
-    """The shape of parts joined along the axis of a rule."""
-    if len(shapes) == 1:
-        return shapes[0]
-    assert rule.source is not None
-    axis, rank = rule.source.axis, len(shapes[0])
-    if not -rank <= axis < rank:
-        raise ValueError(f"{list(shapes[0])} has no axis {axis}")
-    axis %= rank
-    rests = {(*s[:axis], *s[axis + 1 :]) for s in shapes}
-    if len(rests) > 1:
-        raise ValueError(f"{' and '.join(str(list(s)) for s in shapes)} cannot be joined along axis {axis}")
-    return (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])
 
 
 # -------------------------------------------------------------- every tensor has a use

@@ -145,12 +145,29 @@ def _in_order(shapes: Mapping[str, Shape], names: set[str]) -> dict[str, Shape]:
 def propose_of_family(
     path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape], chosen: Family, spare: Sequence[str] = ()
 ) -> Proposal:
-    """The rules of one family alone; a tensor that they do not name gets no line, those of the patterns `spare` are ignored."""
+    """The rules of one family alone, those of a pipeline by the names of their sets; a tensor that they do not name gets no line, those of the patterns `spare` are ignored."""
     left_out = {pattern: {n for n in shapes if fnmatchcase(n, pattern)} for pattern in spare}
     shapes = {n: s for n, s in shapes.items() if not any(n in names for names in left_out.values())}
+    ignored = [Line(f'ignore "{p}"') for p, names in left_out.items() if names]
+    if lines := _lines_of_parts(chosen, weights, shapes):
+        return Proposal(path, 0, chosen.name, [*lines, *ignored])
     family = match_families([chosen], weights, shapes)
-    lines = [*_family_lines(family, Usage(shapes)), *(Line(f'ignore "{p}"') for p, names in left_out.items() if names)]
+    lines = [*_family_lines(family, Usage(shapes)), *ignored]
     return Proposal(path, 0, family.family, lines, [w for n, w in weights.items() if n not in family.parameters])
+
+
+def _lines_of_parts(chosen: Family, weights: Mapping[str, Weight], shapes: Mapping[str, Shape]) -> list[Line]:
+    """The sets of a pipeline's family by their names, each for its net; none where a net takes of several sets, or lacks a tensor."""
+    lines: list[Line] = []
+    names: list[str] = []
+    for name, part, loading in chosen.parts:
+        own = {n: shape for n, shape in shapes.items() if n.startswith(f"{part}.")}
+        match = match_families([Family((loading,))], weights, own)
+        nets = dict.fromkeys(weight.partition(".")[0] for weight in match.parameters)
+        lines += [Line(f'"{net}.*" = family("{name}", "{part}")') for net in nets]
+        names += match.parameters
+    targets = {line.rule.partition(" ")[0] for line in lines}
+    return lines if sorted(names) == sorted(weights) and len(targets) == len(lines) else []
 
 
 def _family_lines(family: FamilyMatch, usage: Usage) -> Iterator[Line]:

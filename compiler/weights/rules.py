@@ -8,7 +8,7 @@ A number may be a place on an axis, too: `"experts.weight"["{e}"]`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mai.runtime.arrays import Array
 
 Tensor = TypeVar("Tensor", "Array", "torch.Tensor")
+Shapes = Mapping[str, tuple[int, ...]]  # Of the tensors in a file, by name.
 
 WHOLE = r"\d{1,9}"
 MARK = re.compile(
@@ -310,13 +311,29 @@ class Rule:
 
 
 @record
+class RuleSet:
+    """`"text.*" = family("clip_text", "text_encoder")`: the rules of a known network for the parameters that match `target`.
+
+    `rules` are those of the network with the names that the file has for it; a set may have rules for other variants, too.
+    """
+
+    target: Pattern
+    rules: Loading
+
+
+@record
 class Loading:
-    """A `weights from` block: the file, the rules, and the tensors that are left out on purpose."""
+    """A `weights from` block: the file, the rules, the tensors that are left out on purpose, and the sets of rules of known networks."""
 
     path: str
     rules: tuple[Rule, ...]
     ignored: tuple[Chain, ...]
     span: Span
+    sets: tuple[RuleSet, ...] = ()
+
+    def has_value_for(self, name: str) -> bool:
+        """Whether a parameter has a rule, or one in a set of rules."""
+        return any(True for _ in self.rules_of(name)) or any(each.target.match(name) for each in self.sets)
 
     def rules_of(self, name: str) -> Iterable[tuple[Rule, Marks]]:
         """The rules for a parameter, each with what its marks stand for.
@@ -327,6 +344,47 @@ class Loading:
             marks = rule.target.match(name)
             if marks is not None:
                 yield rule, marks
+
+
+def shape_of(rule: Rule, names: Sequence[str], shapes: Shapes) -> tuple[int, ...]:
+    """The shape that a rule makes of the tensors with these names.
+
+    Raises:
+        ValueError: it cannot be applied to their shapes.
+    """
+    assert rule.source is not None
+    parts = [c.apply(_empty_view(shapes[n])) for n, c in zip(names, rule.source.chains, strict=True)]
+    return _concatenate_shapes([p.shape for p in parts], rule)
+
+
+def fits(rule: Rule, names: Sequence[str], weight: Weight, shapes: Shapes) -> bool:
+    """Whether a rule makes the shape of a parameter of the tensors with these names."""
+    try:
+        return shape_of(rule, names, shapes) == weight.shape
+    except ValueError:
+        return False
+
+
+def _empty_view(shape: tuple[int, ...]) -> Array:
+    """An array of a shape that takes one byte of memory, to find out what shape steps make of it."""
+    import numpy as np
+
+    return np.broadcast_to(np.zeros((), bool), shape)
+
+
+def _concatenate_shapes(shapes: Sequence[tuple[int, ...]], rule: Rule) -> tuple[int, ...]:
+    """The shape of parts joined along the axis of a rule."""
+    if len(shapes) == 1:
+        return shapes[0]
+    assert rule.source is not None
+    axis, rank = rule.source.axis, len(shapes[0])
+    if not -rank <= axis < rank:
+        raise ValueError(f"{list(shapes[0])} has no axis {axis}")
+    axis %= rank
+    rests = {(*s[:axis], *s[axis + 1 :]) for s in shapes}
+    if len(rests) > 1:
+        raise ValueError(f"{' and '.join(str(list(s)) for s in shapes)} cannot be joined along axis {axis}")
+    return (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])
 
 
 def named_by_rules(weights: Mapping[str, Weight]) -> dict[str, Weight]:

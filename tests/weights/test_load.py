@@ -63,6 +63,31 @@ def refused(program: Program, path: Path | None = None) -> list[Diagnostic]:
     return list(error.value.diagnostics)
 
 
+FAMILY = {
+    "a.1_Dense.linear.weight": (4, 4),
+    "a.1_Dense.linear.bias": (4,),
+    "a.2_Dense.linear.weight": (6, 4),
+    "head": (6,),
+}
+DENSE = """net dense_1(x: [4]) -> [4] { return linear(x, 4) }
+net dense_2(x: [4]) -> [6] { return linear(x, 6) }
+export g(x: [4]) -> [6] { return dense_2(dense_1(x)) }
+"""
+
+
+def test_the_rules_of_a_family(make: Make) -> None:
+    """Of a part of the file, beside a rule of its own; a tensor that is missing is told, and no parameter keeps its first value in silence."""
+    rules = '"*" = family("dense", "a")\n"dense_2.linear_1.bias" = "head"'
+    state = tensors(FAMILY)
+    weights, _ = load_weights(make(rules, state, DENSE), None)
+    files = {"dense_1.linear_1.weight": "a.1_Dense.linear.weight", "dense_2.linear_1.bias": "head"}
+    for name, file in files.items():
+        np.testing.assert_array_equal(weights[name], state[file])
+    lacking = {n: t for n, t in state.items() if n != "a.1_Dense.linear.bias"}
+    (message,) = refused(make(rules, lacking, DENSE))
+    assert "has no tensor" in message.message
+
+
 def test_names_by_patterns(make: Make) -> None:
     weights, steps = load_weights(make(), None)
     state = tensors()

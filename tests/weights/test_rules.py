@@ -93,6 +93,10 @@ GOOD = '"f.repeat_1.{i}.linear_1.*" = "h.{i}.*"'
         (GOOD.replace('"h.{i}.*"', '"h.*"["{j}"]'), "`{j}` is no number of the name on the left"),
         (GOOD.replace('"h.{i}.*"', '"h.*"["x{i}"]'), "a place by a number of the name is that alone"),
         (GOOD + '\nignore "x"["{i}"]', "what is left out has no name on the left to take a number of"),
+        (GOOD + '\n"*" = family("lama")', "no family is called `lama`"),
+        (GOOD + '\n"*" = family()', "a family is written"),
+        (GOOD + '\n"*" = family("llama", part = "x")', "a family is written"),
+        (GOOD + '\n"g.*" = family("llama")', "no parameter has a name like `g.*`"),
         (GOOD + "\nignore 3", "a weight comes from a tensor's name in quotes"),
     ],
 )

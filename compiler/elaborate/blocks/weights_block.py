@@ -12,13 +12,27 @@ from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.ir.graph import Weight
 from mai.compiler.ir.operation import describe
-from mai.compiler.weights.rules import Chain, Cut, Loading, Part, Pattern, Rule, Source, Step, Transpose, group_layers
+from mai.compiler.weights.rules import (
+    Chain,
+    Cut,
+    Loading,
+    Part,
+    Pattern,
+    Rule,
+    RuleSet,
+    Source,
+    Step,
+    Transpose,
+    group_layers,
+)
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
 
-RULE_FORMS = "a tensor's name in quotes, with `'`, `[a:b]` or `split` after it, a `concat` of such, or `first`"
+RULE_FORMS = (
+    "a tensor's name in quotes, with `'`, `[a:b]` or `split` after it, a `concat` of such, `first`, or a `family`"
+)
 MAX_PARTS = 1024  # Of a `split`.
 MAX_SHOWN = 5  # Of the names that a message lists.
 
@@ -40,17 +54,25 @@ def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | 
     reader.check_path(written.path)
     rules: list[Rule] = []
     ignored: list[Chain] = []
+    sets: list[RuleSet] = []
     for rule in written.rules:
         try:
             if isinstance(rule, ast.Ignore):
                 ignored.append(reader.ignored(rule.value))
+            elif calls(rule.value, "family"):
+                sets.append(reader.rule_set(rule, module))
             else:
                 rules += reader.rules(rule)
         except Stop:
             continue
     if report.failed:
         return None
-    return Loading(written.path.value, tuple(rules), tuple(ignored), written.head)
+    return Loading(written.path.value, tuple(rules), tuple(ignored), written.head, tuple(sets))
+
+
+def calls(value: ast.Expr, name: str) -> bool:
+    """Whether an expression is a call of a function of this name."""
+    return isinstance(value, ast.Call) and isinstance(value.function, ast.Name) and value.function.id == name
 
 
 def leaves_folder(path: str) -> bool:
@@ -61,19 +83,15 @@ def leaves_folder(path: str) -> bool:
 
 def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Weight]) -> None:
     """Check that every rule matches a parameter, and that every parameter has a rule."""
-    for rule in loading.rules:
-        if not any(rule.target.match(name) for name in weights):
-            named = rule.target.text
-            guess = (
-                closest(named, weights)
-                if not rule.target.numbers and not rule.target.texts
-                else _pattern(named, weights)
-            )
-            help = put(rule.target.span, f'"{guess}"', f"did you mean `{guess}`?") if guess else _there_are(weights)
-            report.error("weights-rule", rule.target.span, f"no parameter has a name like `{named}`", help=help)
+    for target in [*(rule.target for rule in loading.rules), *(each.target for each in loading.sets)]:
+        if not any(target.match(name) for name in weights):
+            named = target.text
+            guess = closest(named, weights) if not target.numbers and not target.texts else _pattern(named, weights)
+            help = put(target.span, f'"{guess}"', f"did you mean `{guess}`?") if guess else _there_are(weights)
+            report.error("weights-rule", target.span, f"no parameter has a name like `{named}`", help=help)
     if report.failed:
         return
-    lacking = [w for name, w in weights.items() if not any(True for _ in loading.rules_of(name))]
+    lacking = [w for name, w in weights.items() if not loading.has_value_for(name)]
     if lacking:
         help = f'write `"{lacking[0].name}" = "NAME IN THE FILE"`, or `= first` where it keeps its own first value'
         report.error("weights-rule", loading.span, f"no rule gives a value to {_listed(lacking)}", help=help)
@@ -130,10 +148,32 @@ class Reader:
             self._check_marks(each)
         return rules
 
+    def rule_set(self, rule: ast.Fill, module: Module) -> RuleSet:
+        """The rules of `"text.*" = family("clip_text", "text_encoder")`, which a known network has.
+
+        Raises:
+            Stop: it has a mistake, which is reported.
+        """
+        from mai.compiler.weights.families import family_of, set_names
+
+        assert isinstance(rule.value, ast.Call)
+        words = [a.value for a in rule.value.arguments if a.name is None and isinstance(a.value, ast.String)]
+        if len(rule.targets) > 1 or len(words) != len(rule.value.arguments) or len(words) not in (1, 2):
+            form = '`"text.*" = family("clip_text", "text_encoder")`: a set of rules, and what stands before its names in the file'
+            raise self.e.fail("weights-rule", rule.value.span, f"a family is written {form}")
+        name, part = words[0].value, words[1].value if len(words) == 2 else ""
+        numbers = {n: v for n, v in module.names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+        sets = family_of([f"{name}@{part}"], numbers).sets if name in set_names() else ()
+        if not sets:
+            guess = closest(name, set_names())
+            help = put(words[0].span, f'"{guess}"', f"did you mean `{guess}`?") if guess else None
+            raise self.e.fail("weights-rule", words[0].span, f"no family is called `{name}`", help=help)
+        return RuleSet(self._pattern(rule.targets[0], target=True), sets[0])
+
     def _split_rules(self, rule: ast.Fill, targets: list[Pattern]) -> list[Rule]:
         """The rules of `("q", "k", "v") = split("qkv", 3, axis = 0)`: one part for each name."""
         value = rule.value
-        if not self._calls(value, "split"):
+        if not calls(value, "split"):
             raise self.e.fail("weights-rule", value.span, f"{len(targets)} parameters share a `split`")
         chain, count, axis = self._split(value)
         if count != len(targets):
@@ -144,7 +184,7 @@ class Reader:
         ]
 
     def _source(self, value: ast.Expr) -> Source:
-        if not self._calls(value, "concat"):
+        if not calls(value, "concat"):
             return Source((self.chain(value),))
         assert isinstance(value, ast.Call)
         axis = self._axis(value)
@@ -164,7 +204,7 @@ class Reader:
                 return Chain(self._pattern(value))
             case ast.Transpose():
                 return _then(self.chain(value.operand), Transpose())
-            case ast.Index() if self._calls(value.base, "split"):
+            case ast.Index() if calls(value.base, "split"):
                 return self._place(value)
             case ast.Index():
                 cut = Cut(tuple(self._item(item) for item in value.items))
@@ -241,9 +281,6 @@ class Reader:
                 "weights-rule", expr.span, "a whole number is needed here, fixed when the file is compiled"
             )
         return value
-
-    def _calls(self, value: ast.Expr, name: str) -> bool:
-        return isinstance(value, ast.Call) and isinstance(value.function, ast.Name) and value.function.id == name
 
     def _pattern(self, text: ast.String, target: bool = False) -> Pattern:
         pattern = Pattern(text.value, text.span)
