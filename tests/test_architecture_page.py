@@ -115,7 +115,7 @@ def test_the_passes_are_those_of_the_pipeline() -> None:
 
 
 @cache
-def gone(text: str, export: str) -> frozenset[tuple[str, str]]:
+def functions_of(text: str, export: str) -> frozenset[tuple[str, str]]:
     """The functions that a walk enters, by file. What a process does once is done in a walk before, as `benchmarks.walk` has it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MAI_VERIFY", raising=False)  # Tests look at the graph after every pass.
@@ -125,7 +125,7 @@ def gone(text: str, export: str) -> frozenset[tuple[str, str]]:
 
 def test_the_walks_are_as_long_as_the_page_says() -> None:
     (said,) = re.findall(r"counts (\d+) functions in (\d+) files for `linear`, and (\d+) in (\d+) for the flow", PAGE)
-    entered = [gone(*WALKS[name]) for name in ("linear", "integrate")]
+    entered = [functions_of(*WALKS[name]) for name in ("linear", "integrate")]
     counts = [n for functions in entered for n in (len(functions), len({file for file, _ in functions}))]
     assert counts == pytest.approx([*map(int, said)], rel=0.02)
 
@@ -135,6 +135,6 @@ def test_a_walk_is_what_is_entered(name: str) -> None:
     """Each of its rows names a file and a function that the walk from text to bytes enters, in this order of stages."""
     (section,) = re.findall(rf"^### `{re.escape(name)}`.*?\n(.*?)^##", PAGE, re.DOTALL | re.MULTILINE)
     rows = re.findall(r"^\| `([\w/]+\.py)` \| `([\w.]+)`", section, re.MULTILINE)
-    entered = gone(*WALKS[name])
+    entered = functions_of(*WALKS[name])
     assert len(rows) > 5
     assert [row for row in rows if row not in entered] == []

@@ -97,12 +97,13 @@ def _installed(names: list[str]) -> tuple[dict[str, Command], dict[str, str]]:
 def _outcomes(
     outcomes: dict[str, Outcome], name: str, version: str, command: Command, files: list[Subject]
 ) -> list[tuple[str, Outcome]]:
-    """Outcomes of files in an engine, from the record or from a run now; none for files without the form that the engine takes."""
+    """Outcomes of files in an engine, from the record or from a run now; none for files without the form that the engine takes, and for those that it has not done in its time."""
     jobs = [Job(name, f, path) for f in files if (path := f.file(ENGINES[name].form)) is not None]
     keys = [f"{name} {version} {hashlib.sha256(job.path.read_bytes()).hexdigest()}" for job in jobs]
     new = {key: job for key, job in zip(keys, jobs, strict=True) if key not in outcomes}
-    outcomes.update(zip(new, run(command, list(new.values())), strict=True))
-    return [(job.subject.name, outcomes[key]) for key, job in zip(keys, jobs, strict=True)]
+    results = zip(new, run(command, list(new.values())), strict=True)
+    outcomes.update({key: outcome for key, outcome in results if outcome is not None})
+    return [(job.subject.name, outcomes[key]) for key, job in zip(keys, jobs, strict=True) if key in outcomes]
 
 
 if __name__ == "__main__":

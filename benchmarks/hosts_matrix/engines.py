@@ -16,7 +16,8 @@ BUILD = ROOT / "build" / "hosts"
 LOOPS, NO_SCAN, FLAT = "loops", "no scan", "flat"
 FLOAT32, PORTABLE = "float32", "portable"  # Kinds of files.
 ALL_KINDS = (FLOAT32, PORTABLE, "int8", "int4", "fp16")
-HEADERS = (Path("/usr/include/onnxruntime"), Path("/usr/include/onnxruntime/core/session"))
+FOLDERS = ("/usr/include/onnxruntime", "/usr/include/onnxruntime/core/session", ROOT / "runtime" / "c" / "onnxruntime")
+HEADERS = {".c": "onnxruntime_c_api.h", ".cpp": "onnxruntime_cxx_api.h"}
 C, CPP = ("gcc", "-std=gnu11"), ("g++", "-std=c++17")
 Command = list[str]
 
@@ -123,9 +124,10 @@ def build_program(source: str, flags: Sequence[str], library: Path, folder: Path
     """
     if shutil.which(flags[0]) is None:
         raise Missing(f"there is no {flags[0]} here")
-    include = next((h for h in _header_folders() if (h / "onnxruntime_c_api.h").exists()), None)
+    header = HEADERS[Path(source).suffix]
+    include = next((folder for folder in _header_folders() if (folder / header).exists()), None)
     if include is None:
-        raise Missing("no onnxruntime_c_api.h: a release of ONNX Runtime has it; ORT_INCLUDE may name its folder")
+        raise Missing(f"no {header}: a release of ONNX Runtime has it; ORT_INCLUDE may name its folder")
     program, soname = folder / Path(source).stem, folder / "libonnxruntime.so.1"
     if not soname.exists():
         soname.symlink_to(library)
@@ -137,7 +139,7 @@ def build_program(source: str, flags: Sequence[str], library: Path, folder: Path
 
 def _header_folders() -> list[Path]:
     named = os.environ.get("ORT_INCLUDE")
-    return [*([Path(named)] if named else []), *HEADERS]
+    return [*([Path(named)] if named else []), *map(Path, FOLDERS)]
 
 
 ENGINES: dict[str, Engine] = {

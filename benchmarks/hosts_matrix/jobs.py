@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.hosts_matrix.engines import BUILD, ENGINES, Command, Engine
+from benchmarks.hosts_matrix.limited import TooLong, run_limited
 from benchmarks.hosts_matrix.subjects import Subject
 from mai.compiler.onnx.comparing.trial import difference as apart_from
 from mai.runtime.arrays import Array
@@ -20,7 +22,7 @@ from mai.runtime.self_test.compare import difference
 from mai.runtime.self_test.record import Recipe
 from mai.runtime.self_test.verification import arrays_of
 
-SECONDS = 60  # A file may take.
+SECONDS = 240  # Of processors, that a file may take.
 NARROW_SEED = 2**31 - 5
 EQUAL, REFUSED, WRONG = "equal", "refused", "wrong"
 Outcome = dict[str, Any]  # `result`, one of these three, `error` by which it differs, `reason` in the engine's words.
@@ -81,27 +83,30 @@ class Job:
         return outcome
 
 
-def run(command: Command, jobs: list[Job]) -> list[Outcome]:
-    """Run jobs of one engine, in one process as far as that goes: those that it did not come to have processes of their own."""
+def run(command: Command, jobs: list[Job]) -> list[Outcome | None]:
+    """Run jobs of one engine, in one process as far as that goes: those that it did not come to have processes of their own.
+
+    Nothing comes of a job that takes longer than `SECONDS`.
+    """
     for job in jobs:
         job.write()
-    said = {job.subject.name: "" for job in jobs}
     if len(jobs) > 1:
-        _process(command, jobs)
-    for job in jobs:
-        if not job.is_done:
-            said[job.subject.name] = _process(command, [job])
-    return [job.outcome(said[job.subject.name]) for job in jobs]
+        with suppress(TooLong):
+            _process(command, jobs)
+    return [_outcome(command, job) for job in jobs]
+
+
+def _outcome(command: Command, job: Job) -> Outcome | None:
+    try:
+        return job.outcome("" if job.is_done else _process(command, [job]))
+    except TooLong:
+        print(f"{job.name} has not done {job.subject.name} in {SECONDS} s", file=sys.stderr, flush=True)
+        return None
 
 
 def _process(command: Command, jobs: list[Job]) -> str:
     """Run jobs in a process of the engine's; what it says where it fails."""
-    words = [*command, *(str(job.folder) for job in jobs)]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS * len(jobs), check=False)
-    except subprocess.TimeoutExpired:
-        return f"not done in {SECONDS} s"
-    return done.stderr.strip()[-600:] or f"ended by {done.returncode}"
+    return run_limited([*command, *(str(job.folder) for job in jobs)], SECONDS * len(jobs))
 
 
 def _arrays(subject: Subject, recipe: Recipe, engine: Engine) -> dict[str, Array]:

@@ -128,8 +128,8 @@ def _load(source: Source, fields: Mapping[str, Type], request: Request, trained_
     if len(request.files) > 1 and not source.reads_files:
         raise bad(f"--data: `{source.name}` reads one file, these are {len(request.files)}")
     match source.read(request):
-        case Corpus(tokens, tokenizer, notes):
-            return replace(_windows(tokens, tokenizer, fields, request.seed), notes=notes)
+        case Corpus() as corpus:
+            return windows_of(corpus, fields, request.seed)
         case Endless(draw):
             return _stream(draw, fields, request.seed)
         case Finite() as finite:
@@ -262,9 +262,9 @@ class TokenWindows(Table):
         return {self.name: self.tokens[numbers[:, None] + np.arange(self.length)]}
 
 
-def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: int) -> Dataset:
-    """Random windows of a text; the last tenth of it is for validation."""
-    name, length, type_ = window(fields)
+def windows_of(corpus: Corpus, fields: Mapping[str, Type], seed: int) -> Dataset:
+    """Random windows of a text; the last tenth of it is for validation. Raises `MaiError` where it is too short, or does not fit the field."""
+    tokens, (name, length, type_) = corpus.tokens, window(fields)
     classes = type_.classes
     if isinstance(classes, int) and int(tokens.max()) >= classes:
         raise bad(f"the text holds token {int(tokens.max())}, but `vocab` is {classes}")
@@ -272,7 +272,7 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
     train, held_out = tokens[:cut], tokens[cut:]
     batches = Ordered(starts(len(train) - length + 1, seed), TokenWindows(name, train, length))
     rows = held_out[: len(held_out) // length * length].reshape(-1, length)[:MOST_WINDOWS]
-    return Dataset(batches, None, {name: rows}, tokenizer)
+    return Dataset(batches, None, {name: rows}, corpus.tokenizer, notes=corpus.notes)
 
 
 def held_out_from(tokens: Array, length: int) -> int:

@@ -13,14 +13,13 @@ from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
 from mai.compiler.describing.columns.column import DAY, ColumnSummary
 from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.columns.turns import Turns
-from mai.compiler.describing.columns.words import in_one_line, shortened
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import COLOURS, ImagesSummary
 from mai.compiler.describing.prompts import lines_of_prompts
 from mai.compiler.describing.tables import Field, TableSummary
 from mai.compiler.describing.texts import TextSummary
-from mai.runtime.inputs.cells import few_of
+from mai.runtime.inputs.cells import few_of, in_one_line, shortened
 from mai.spec.diagnostics import MaiError
 
 Summary = TableSummary | ImagesSummary | TextSummary | ArraysSummary | DrawnSummary

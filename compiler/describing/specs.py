@@ -40,7 +40,8 @@ def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, lis
     is_table = isinstance(training.data, Table)
     stated = training.data.stated if isinstance(training.data, Table) else AS_FOUND
     summary = describe(paths, stated, is_table) if paths else _of_drawn(training, dataset)
-    taken = {name: f"{name}: {_as_written(type_)}" for name, type_ in training.fields.items()}
+    texts = training.data.texts(training.fields) if isinstance(training.data, Examples) else {}
+    taken = {name: f"{name}: {_as_written(type_, name in texts)}" for name, type_ in training.fields.items()}
     key = getattr(getattr(training.data, "split", None), "key", None)
     own = {name: facts.columns for name, facts in dataset.facts.items() if facts.columns}
     marks = _marks(summary, training.fields, taken, own) | ({key: "splits by it"} if key and key not in taken else {})
@@ -68,12 +69,12 @@ def _warnings(summary: TableSummary, training: Training, stated: Stated) -> list
     return warnings
 
 
-def _as_written(type_: Type) -> str:
+def _as_written(type_: Type, is_text: bool) -> str:
     """A type as a spec writes it."""
     shape = f"[{', '.join(map(str, type_.shape))}]"
     if type_.dtype is DType.REAL:
         return shape
-    kind = "int" if type_.classes is None else f"class[{type_.classes}]"
+    kind = "tokens" if is_text else "int" if type_.classes is None else f"class[{type_.classes}]"
     return kind + (shape if type_.shape else "")
 
 

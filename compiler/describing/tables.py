@@ -21,8 +21,7 @@ from mai.compiler.data.tables.numerals import Dressed
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates, dates_in_digits, names_rows
-from mai.compiler.describing.columns.words import in_one_line, shortened
-from mai.runtime.inputs.cells import MISSING, few_of, notes_of_lacking
+from mai.runtime.inputs.cells import MISSING, few_of, in_one_line, notes_of_lacking, shortened
 from mai.runtime.model.manifest import DateOrder
 from mai.spec.record import record
 
@@ -201,7 +200,8 @@ def notes_of_words(column: ColumnSummary) -> Iterator[str]:
     if column.kind != "word":
         return
     yield from notes_of_spellings(column.name, column.words)
-    yield from _notes_of_choices(column)
+    if not holds_texts(column):
+        yield from _notes_of_choices(column)
     yield from notes_of_lacking(column.name, column.lacking, column.words)
     alike: dict[str, list[str]] = {}
     for word in column.words if not column.is_identifier else ():

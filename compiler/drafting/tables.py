@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates
-from mai.compiler.describing.columns.words import in_one_line
 from mai.compiler.describing.lines import listed, moment, number, share, spread
 from mai.compiler.describing.tables import notes_of_words
 from mai.compiler.drafting.table_fields import LOG, ONE_HOT, TableFields, Words
+from mai.runtime.inputs.cells import in_one_line
 from mai.spec.record import record
 
 READ, VOCAB = 32, 1000  # Numbers that are made of a text, and tokens that texts are made of at most.

@@ -10,7 +10,13 @@ from types import MappingProxyType
 from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Module, Poison, is_number
 from mai.compiler.elaborate.blocks.claim import elaborate_claim
 from mai.compiler.elaborate.blocks.data_fields import NO_DATA, Data, elaborate_data, explain_sizes
-from mai.compiler.elaborate.blocks.export import elaborate_export
+from mai.compiler.elaborate.blocks.export import (
+    ExportMaker,
+    elaborate_before_training,
+    elaborate_export,
+    exports_of,
+    may_wait,
+)
 from mai.compiler.elaborate.blocks.train import only
 from mai.compiler.elaborate.blocks.train_sequence import Modules, elaborate_trainings
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
@@ -245,7 +251,7 @@ class _Draft:
         self.data: Data = NO_DATA
         self.weights: dict[str, Weight] = {}
         self.lets: dict[str, Graph] = {}
-        self.exports: dict[str, Graph] = {}
+        self.exports: dict[str, Graph | None] = {}
         self.trainings: tuple[Training, ...] = ()
         self.claims: dict[str, Claim] = {}
         self.loading: Loading | None = None
@@ -279,14 +285,23 @@ class _Draft:
         self.lets = elaborate_data_lets(self.file, plain, self.data, self.report, self.weights)
         share_data_lets(plain, self.modules.values())
 
+    def _export(self, declaration: ast.Function, elaborate: ExportMaker = elaborate_export) -> Graph | None:
+        return elaborate(declaration, self.modules[False], self.report, self.weights, self.data.numbers)
+
     def add_exports(self) -> None:
-        """The exports by name, but for those that have errors."""
-        for declaration in self.file.declarations:
-            if isinstance(declaration, ast.Function) and declaration.kind == "export":
-                _check_export_name(declaration, self.exports, self.report)
-                graph = elaborate_export(declaration, self.modules[False], self.report, self.weights, self.data.numbers)
-                if graph is not None:
-                    self.exports[declaration.name.id] = graph
+        """The exports by name: None for one that has errors, or waits for the train blocks."""
+        for declaration in exports_of(self.file):
+            name = declaration.name
+            if name.id in self.exports:
+                self.report.error("duplicate-name", name.span, f"`{name.id}` is exported twice")
+            waits = may_wait(declaration, self.modules[False], self.weights)
+            self.exports[name.id] = self._export(declaration, elaborate_before_training if waits else elaborate_export)
+
+    def add_waiting(self) -> None:
+        """The exports that waited for the train blocks, in their places."""
+        for declaration in exports_of(self.file) if not self.report.failed else ():
+            name = declaration.name.id
+            self.exports[name] = self.exports[name] or self._export(declaration)
 
     def add_trainings(self) -> None:
         """The train blocks in their order; none where one has errors."""
@@ -296,9 +311,8 @@ class _Draft:
 
     def add_claims(self) -> None:
         """The claims by name, but for those that have errors."""
-        declarations = self.file.declarations
-        exports = {d.name.id: d for d in declarations if isinstance(d, ast.Function) and d.kind == "export"}
-        written = [d for d in declarations if isinstance(d, ast.Claim)]
+        exports = {d.name.id: d for d in exports_of(self.file)}
+        written = [d for d in self.file.declarations if isinstance(d, ast.Claim)]
         _check_distinct([d.name for d in written], self.report)
         plain = self.modules[False]
         claims = {d.name.id: elaborate_claim(d, plain, exports, self.data, self.report, self.weights) for d in written}
@@ -323,14 +337,15 @@ class _Draft:
             names = named_by_rules(_copies(self.weights))
             self.loading = elaborate_loading(self.file, self.modules[False], self.report, names)
 
-    def program(self) -> Program | None:
+    def finish(self) -> Program | None:
         """What the file means; None where it has errors."""
         if self.report.failed:
             return None
         names = self.modules[False].names.items()
+        exports = {name: graph for name, graph in self.exports.items() if graph is not None}
         constants = {n: v for n, v in names if isinstance(v, (int, float)) and not isinstance(v, bool)}
         return Program(
-            self.path.stem, _title(self.file.source), self.file, constants, self.exports, self.trainings,
+            self.path.stem, _title(self.file.source), self.file, constants, exports, self.trainings,
             _copies(self.weights), self.loading, self.claims, self.lets, None if self.data is NO_DATA else self.data.source,
         )  # fmt: skip
 
@@ -341,6 +356,7 @@ STAGES: tuple[tuple[type[ast.Declaration], Callable[[_Draft], None]], ...] = (
     (ast.Let, _Draft.add_lets),
     (ast.Function, _Draft.add_exports),
     (ast.Train, _Draft.add_trainings),
+    (ast.Function, _Draft.add_waiting),
     (ast.Claim, _Draft.add_claims),
     (ast.Function, _Draft.check_unused),
     (ast.Data, _Draft.explain_sizes),
@@ -353,7 +369,7 @@ def _program(draft: _Draft) -> Program | None:
     for kind, stage in STAGES:
         if kind in kinds:
             stage(draft)
-    return draft.program()
+    return draft.finish()
 
 
 def _check_names(file: ast.File, report: Reporter) -> None:
@@ -370,11 +386,6 @@ def _check_distinct(names: Sequence[ast.Identifier], report: Reporter) -> None:
         if first.setdefault(name.id, name) is not name:
             where = [Label(first[name.id].span, "first defined here")]
             report.error("duplicate-name", name.span, f"`{name.id}` is defined twice", where=where)
-
-
-def _check_export_name(declaration: ast.Function, exports: Mapping[str, object], report: Reporter) -> None:
-    if declaration.name.id in exports:
-        report.error("duplicate-name", declaration.name.span, f"`{declaration.name.id}` is exported twice")
 
 
 def _copies(weights: Mapping[str, Weight]) -> dict[str, Weight]:

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from mai.compiler.data.rows import Rows, counts_of
+from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.texts.lengths import of_one_length, unmasked_texts
+from mai.compiler.data.texts.tokens import opened
 from mai.compiler.data.whole_files import WholeFiles
 from mai.compiler.evaluating.examples import columns_of, label_names
 from mai.compiler.evaluating.subject import Subject
@@ -16,11 +18,14 @@ from mai.compiler.evaluating.targets.tags import tag_names
 from mai.compiler.evaluating.targets.target import Role, Target
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import shortened
 from mai.runtime.inputs.dates import as_moments, date_form, date_in_words
+from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import DateForm
 from mai.spec.record import record
 
 ROWS = 4096  # At a time, by default.
+LETTERS = 60  # Of a text that are shown.
 ONE = 1e-3  # How far the sum of probabilities may be from one.
 
 
@@ -212,10 +217,16 @@ def _probabilities(by_role: Mapping[Role, Array]) -> tuple[Array | None, Array |
 
 
 def values_in_words(subject: Subject, examples: WholeFiles, place: int) -> Iterator[tuple[str, str]]:
-    """The fields of one example as a person reads them; of one with many numbers, its shape."""
-    names, trained = label_names(subject), subject.program.trainings[-1].fields
-    facts = subject.model.manifest.facts
+    """The fields of one example as a person reads them, without the masks of texts; of one with many numbers, its shape."""
+    names, training = label_names(subject), subject.program.trainings[-1]
+    trained, facts = training.fields, subject.model.manifest.facts
+    masks = training.data.masks(trained) if isinstance(training.data, Examples) else {}
     for input_, field in columns_of(subject).items():
+        if field in masks:
+            continue
+        if (text := _text(subject, input_, examples.rows[field], place)) is not None:
+            yield field, text
+            continue
         value = examples.rows[field][place : place + 1][0]
         labels = names.get(field, ())
         if value.ndim == 0 and labels and trained[field].dtype is DType.INT:
@@ -225,6 +236,15 @@ def values_in_words(subject: Subject, examples: WholeFiles, place: int) -> Itera
             yield field, ", ".join(map(_number_in_words, value.reshape(-1).tolist(), forms))
         else:
             yield field, f"{list(value.shape)} numbers"
+
+
+def _text(subject: Subject, input_: str, rows: Rows, place: int) -> str | None:
+    """The text of one example, of a long one the beginning; None where it is none."""
+    counts, manifest = counts_of(rows), subject.model.manifest
+    if counts is None or not takes_text(manifest, subject.model.inputs[input_]):
+        return None
+    tokens = rows[place : place + 1][0][: counts[place]]
+    return shortened(opened(manifest.tokenizer or "").decode(tokens.tolist()), LETTERS)
 
 
 def _number_in_words(number: float, form: DateForm | None) -> str:

@@ -74,11 +74,11 @@ def kept_apart(program: Program, run: RunRecord | None, trained_labels: Names, c
     else:
         rows, what = drawn(data, count), "newly drawn examples"
     size = len(next(iter(rows.values())))
-    notes = (*data.notes, *_notes_of_others(data, run))
+    notes = (*data.notes, *notes_of_others(data, run))
     return WholeFiles(rows, np.arange(size), data.labels, 0, notes, where, what)
 
 
-def _notes_of_others(data: Dataset, run: RunRecord | None) -> Iterator[str]:
+def notes_of_others(data: Dataset, run: RunRecord | None) -> Iterator[str]:
     """What is said where a run was trained on other data than there are now: the parts of these are others, too."""
     trained = () if run is None else run.examples
     risk = "examples that it was trained on may be among these: name new ones, `--data test.csv`"

@@ -11,7 +11,7 @@ import numpy as np
 
 from mai.compiler.check import check_text
 from mai.compiler.data import label_names
-from mai.compiler.data.batches import held_out_from
+from mai.compiler.data.batches import held_out_from, windows_of
 from mai.compiler.data.column_shapes import read_in_place
 from mai.compiler.data.facts import decimal_of_weights, facts_of_weights
 from mai.compiler.data.fields import bad, window
@@ -21,7 +21,14 @@ from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Request
 from mai.compiler.data.sources.text import Text
 from mai.compiler.data.texts.tokens import opened, tokenizer_text
 from mai.compiler.data.whole_files import WholeFiles, read_whole
-from mai.compiler.evaluating.examples import DRAWN, first, kept_apart, named_by_option, notes_of_trained
+from mai.compiler.evaluating.examples import (
+    DRAWN,
+    first,
+    kept_apart,
+    named_by_option,
+    notes_of_others,
+    notes_of_trained,
+)
 from mai.compiler.evaluating.intervals import RESAMPLES, Metric, notes_of_overlap
 from mai.compiler.evaluating.losses import Labels, Measures, joined, measure
 from mai.compiler.evaluating.metrics import Figure, with_intervals
@@ -130,9 +137,11 @@ def _windows(run: Run, source: Text, files: Sequence[Path]) -> WholeFiles:
     stride = max(1, length - 1)  # What is first in a window was last in the one before: most models say nothing of it.
     rows = np.lib.stride_tricks.sliding_window_view(tokens, length)[::stride]
     left = len(tokens) - ((len(rows) - 1) * stride + length)
-    notes = (*read.notes, *([f"the last {left:,} tokens are no whole window, and are left out"] if left else []))
+    notes = [*read.notes, *([f"the last {left:,} tokens are no whole window, and are left out"] if left else [])]
+    if run.record is not None and not files:
+        notes += notes_of_others(windows_of(read, training.fields, run.record.seed), run.record)
     what = "the last tenth of the text, which is held out"
-    return WholeFiles({name: rows}, np.arange(len(rows)), NO_LABELS, 0, notes, what=what)
+    return WholeFiles({name: rows}, np.arange(len(rows)), NO_LABELS, 0, (*notes,), what=what)
 
 
 # ------------------------------------------------------------------ figures

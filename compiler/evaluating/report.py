@@ -40,12 +40,13 @@ WORST, CLASSES, CONFUSED, MOST_TAGS = 5, 12, 5, 6
 
 @record
 class Worst:
-    """An example that the file answers badly: its row, from 1, what is right, what the file says, and its fields in words."""
+    """An example that the file answers badly: its row, from 1, what is right, what the file says, its fields in words, and its own `file`."""
 
     row: int
     truth: str
     said: str
     fields: dict[str, str]
+    file: str | None = None
 
 
 @record
@@ -96,7 +97,7 @@ def evaluation(
         (*examples.notes, *notes_of_overlap(where), *_notes_of_run(subject)),
         tags,
         _is_best_answer(subject),
-        "example" if where is None else "row",
+        "example" if where is None else "row" if where.files is None else "file",
     )
 
 
@@ -154,7 +155,8 @@ def _worst(subject: Subject, examples: WholeFiles, answers: Answers, place: int)
     fields = dict(values_in_words(subject, examples, place))
     truth, said = _in_words(answers, place)
     rows = examples.places if examples.in_files is None else examples.in_files.rows
-    return Worst(int(rows[place]) + 1, truth, said, fields)
+    files = None if examples.in_files is None else examples.in_files.files
+    return Worst(int(rows[place]) + 1, truth, said, fields, None if files is None else str(files[place]))
 
 
 def _in_words(answers: Answers, place: int) -> tuple[str, str]:
@@ -300,7 +302,7 @@ def _worst_lines(outcome: Evaluation) -> Iterator[str]:
     yield "the worst answers"
     names = list(outcome.worst[0].fields)
     shown = names[:6]
-    rows = [(str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in outcome.worst]
+    rows = [(w.file or str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in outcome.worst]
     right = "right" if ", " in outcome.target else outcome.target
     yield from aligned((outcome.numbered, right, "said", *shown), rows)
 

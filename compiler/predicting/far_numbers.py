@@ -1,4 +1,4 @@
-"""Numbers and dates of a table that lie far outside of what training had, and numbers that are all far smaller."""
+"""Numbers and dates of a table that lie far outside of what training had, numbers that are all far smaller, and those that are missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ FEW = 20  # Rows that may be so small by chance, unless they are far below the l
 
 
 class FarNumbers:
-    """How many rows of each column of an input lie further outside of the range of training than that is long, and how large its largest number is."""
+    """How many rows of each column of an input lie further outside of the range of training than that is long, and how large its largest number is.
+
+    And how many lack a value, where none that were trained on did: a file that takes them all the same has not learnt what that means.
+    """
 
     def __init__(self, facts: Facts | None, columns: Sequence[str]) -> None:
         self._columns = columns
@@ -26,10 +29,14 @@ class FarNumbers:
         self._ranges = [] if facts is None or facts.dates is not None else ranges_in(facts, len(columns))
         self._middles = [] if facts is None else _each(facts.middle, len(columns))
         self._sizes, self._count = np.zeros(len(columns)), 0
+        self._lacking, self._are_new = np.zeros(len(columns), np.int64), facts is not None and not facts.gaps
 
     def add(self, columns: Sequence[Array]) -> None:
         """Add the next rows of each column, [n, ...]."""
         self._count += len(columns[0]) if columns else 0
+        for place, numbers in enumerate(columns if self._are_new else ()):
+            if numbers.dtype.kind == "f":
+                self._lacking[place] += np.isnan(numbers).reshape(len(numbers), -1).any(1).sum()
         for place, (range_, numbers) in enumerate(zip(self._ranges, columns, strict=False)):
             self._sizes[place] = np.fmax.reduce(np.abs(numbers), axis=None, initial=self._sizes[place])
             rows, first = range_.far_rows(numbers)
@@ -42,6 +49,10 @@ class FarNumbers:
         for column, rows, first, range_ in zip(self._columns, self._rows, self._first, self._ranges, strict=False):
             if rows:
                 yield range_.note(column, int(rows), first)
+        for column, rows in zip(self._columns, self._lacking, strict=True):
+            if rows:
+                many = f"{rows:,} rows lack a value" if rows > 1 else "1 row lacks a value"
+                yield f"`{column}`: {many}, and none that were trained on did: what the file makes of it was not learnt"
         each = zip(self._columns, self._rows, self._sizes, self._middles, self._ranges, strict=False)
         for column, rows, size, middle, range_ in each:
             if rows < self._count and self._are_small(size, middle, range_):

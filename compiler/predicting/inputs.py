@@ -42,11 +42,24 @@ class Block:
         values: of the inputs, [rows, ...] each.
         rows: the columns of the table as they stand in it.
         counts: how many tokens a text has, [rows], by input, where the file is asked for that many of its values.
+        asked: the numbers of the rows that have values and counts, in order; None for all.
     """
 
     values: Mapping[str, Array]
     rows: pa.Table
     counts: Mapping[str, Array]
+    asked: Array | None = None
+
+    def parts(self, size: int) -> Iterator[Block]:
+        """The rows in smaller blocks."""
+        for start in range(0, self.rows.num_rows, size):
+            if self.asked is None:
+                inside, asked = slice(start, start + size), None
+            else:
+                inside = slice(*np.searchsorted(self.asked, (start, start + size)).tolist())
+                asked = self.asked[inside] - start
+            values, counts = ({n: each[inside] for n, each in a.items()} for a in (self.values, self.counts))
+            yield Block(values, self.rows.slice(start, size), counts, asked)
 
 
 def _numbers_of(port: Port) -> str:
@@ -234,6 +247,7 @@ class TableInputs:
 
 
 def _beside(block: Block, texts: TextBlock) -> Block:
-    """The rows of a block whose texts are kept, with these."""
+    """The rows of a block with their texts, which some lack."""
     values = {name: array[texts.kept] for name, array in block.values.items()}
-    return Block({**values, **texts.values}, block.rows.take(texts.kept), texts.counts)
+    asked = None if len(texts.kept) == block.rows.num_rows else texts.kept
+    return Block({**values, **texts.values}, block.rows, texts.counts, asked)

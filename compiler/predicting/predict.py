@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from mai.compiler.predicting.kept import KeptColumns
 from mai.compiler.predicting.results import COMMAS, as_columns, has_types, table_file
 from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
 from mai.compiler.predicting.tag_columns import names_of_columns
+from mai.compiler.predicting.unasked import AnswersBeside
 from mai.runtime.arrays import Array
 from mai.runtime.commands.running import read_value
 from mai.runtime.errors import ModelError
@@ -35,6 +36,15 @@ from mai.spec.record import record
 
 ROWS = 4096  # At a time, by default,
 IMAGES = 256  # and of images.
+
+
+class Inputs(Protocol):
+    """What a file is asked of, a block at a time; `notes` say what was found in it, once all is read."""
+
+    def __iter__(self) -> Iterator[Block]: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
 
 
 @record
@@ -81,21 +91,25 @@ def predict(
     blocks, columns = _rows(model, source, table, batch)
     kept = _kept(source, columns, keep)
     titles = {} if table is None else dict(table.columns)  # What the table itself calls them.
-    began, rows, number, names = time.monotonic(), 0, 0, []
+    began, number = time.monotonic(), 0
     tags = names_of_columns(model)
     old = KeptColumns(kept, table if has_types(target) else None)
     with table_file(target, _form_of(table)) as write, _bar(progress) as bar:
-        for part in (part for block in blocks for part in _parts(block, batch)):
-            answer, calls = _answer(model, part, settings, seed + number)
-            new = as_columns(model, answer, [*kept, *titles.values()], tags)
-            write(pa.table({**{titles.get(name, name): each for name, each in old.of(part.rows).items()}, **new}))
-            rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
+        beside = AnswersBeside(write)
+        for part in (part for block in blocks for part in block.parts(batch)):
+            count, new = part.rows.num_rows, dict[str, pa.Array]()
+            if part.asked is None or len(part.asked):
+                answer, calls = _answer(model, part, settings, seed + number)
+                new = as_columns(model, answer, [*kept, *titles.values()], tags)
+                number += calls
+            rows = {titles.get(name, name): each for name, each in old.of(part.rows).items()}
+            beside.add(rows, count, part.asked, new)
             if bar is not None:
-                bar.update(0, advance=part.rows.num_rows)
-    notes = blocks.notes if isinstance(blocks, TableInputs | ArrayInputs) else ()
-    if not rows:
-        raise bad(f"{source} has no rows", help="; ".join(notes) or None)
-    return Predicted(rows, time.monotonic() - began, tuple(names), notes)
+                bar.update(0, advance=count)
+        if not beside.names:
+            what = "no row of which the file can be asked" if beside.rows else "no rows"
+            raise bad(f"{source} has {what}", help="; ".join(blocks.notes) or None)
+    return Predicted(beside.rows, time.monotonic() - began, tuple(beside.names), blocks.notes)
 
 
 def _form_of(table: TableFile | None) -> Dialect:
@@ -120,7 +134,8 @@ def _kept(source: Path, columns: Sequence[str], keep: Sequence[str] | None) -> l
 def _answer(model: Model, part: Block, settings: Mapping[str, object], seed: int) -> tuple[dict[str, object], int]:
     """What a file gives for some rows, by output, and in how many calls: one for each length of texts that it reads whole."""
     places, answers = list[Array](), list[dict[str, object]]()
-    for rows, lengths in of_one_length(part.counts, part.rows.num_rows, part.rows.num_rows):
+    count = part.rows.num_rows if part.asked is None else len(part.asked)
+    for rows, lengths in of_one_length(part.counts, count, count):
         values = {name: _taken(array[rows], lengths.get(name)) for name, array in part.values.items()}
         drawn = {"seed": seed + len(answers)} if "seed" in model.settings else {}
         answers.append(model.by_output(model.answer({**values, **settings, **drawn})))
@@ -166,32 +181,30 @@ def _predict_series(
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
 
 
-def _rows(
-    model: Model, source: Path, table: TableFile | None, batch: int
-) -> tuple[TableInputs | ArrayInputs | Iterator[Block], list[str]]:
+def _rows(model: Model, source: Path, table: TableFile | None, batch: int) -> tuple[Inputs, list[str]]:
     """What a file takes of a folder of images, of a table of them, or of the rows of a table or of arrays; and the columns that can be kept."""
     if is_arrays(source):
         arrays = ArrayInputs(model, source, batch)
         return arrays, arrays.columns
     if table is None:
-        from mai.compiler.predicting.images import read_images
+        from mai.compiler.predicting.images import ImageInputs, images_of_folder
 
-        return read_images(model, source, min(batch, IMAGES)), ["file"]
+        return ImageInputs(model, images_of_folder(source, min(batch, IMAGES))), ["file"]
     return _image_rows(model, table, batch) or (TableInputs(model, table), [*table.columns])
 
 
-def _image_rows(model: Model, table: TableFile, batch: int) -> tuple[Iterator[Block], list[str]] | None:
+def _image_rows(model: Model, table: TableFile, batch: int) -> tuple[Inputs, list[str]] | None:
     """What a file takes of a table of images, and the columns beside them; None where it takes none, or the table has none."""
     if image_port(model) is None:
         return None
     from mai.compiler.data.files.image_tables import columns_beside, image_columns
-    from mai.compiler.predicting.images import read_image_rows
+    from mai.compiler.predicting.images import ImageInputs, images_of_table
 
     columns = image_columns(table)
     if not columns:
         return None
     beside = columns_beside(table)
-    return read_image_rows(model, table, columns[0], beside, min(batch, IMAGES)), beside
+    return ImageInputs(model, images_of_table(table, columns[0], beside, min(batch, IMAGES))), beside
 
 
 def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:
@@ -205,18 +218,6 @@ def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:
             raise unknown_name_error(name, list(model.settings))
         values[name] = read_value(model, model.settings[name], text, None)
     return values
-
-
-def _parts(block: Block, size: int) -> list[Block]:
-    """A block in smaller ones."""
-    starts = range(0, block.rows.num_rows, size)
-    return [
-        Block(_some(block.values, s, size), block.rows.slice(s, size), _some(block.counts, s, size)) for s in starts
-    ]
-
-
-def _some(arrays: Mapping[str, Array], start: int, size: int) -> dict[str, Array]:
-    return {name: array[start : start + size] for name, array in arrays.items()}
 
 
 def _bar(progress: bool) -> AbstractContextManager[Any]:

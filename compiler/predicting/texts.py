@@ -21,6 +21,7 @@ from mai.compiler.data.texts.tokens import opened
 from mai.compiler.evaluating.subject import check_compiled
 from mai.compiler.evaluating.targets.links import fields_read, types_read
 from mai.compiler.ir.types import Type
+from mai.compiler.predicting.unasked import note_of_unasked
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.values import takes_text
 from mai.runtime.run_folders.record import read_record
@@ -64,26 +65,30 @@ class Texts(Protocol):
 
 
 class TrainedTexts:
-    """Texts that a spec's `examples` reads: a template, what is cut or left out, and the masks are as in training."""
+    """Texts that a spec's `examples` reads: a template, what is cut, and the masks are as in training; what that leaves out or refuses is not asked."""
 
     def __init__(
         self, model: Model, source: Examples, base: Path, columns: Mapping[str, str], fields: Mapping[str, Type]
     ) -> None:
-        self._source, self._columns = source, columns
+        self._source = source.but(
+            missing="keep" if source.missing == "keep" else "drop", longer="cut" if source.longer == "cut" else "drop"
+        )
+        self._columns = columns
         self._conversations = conversations_of(source, base)
         read = {*source.texts(fields), *source.masks(fields)}
         self._fields = {name: type_ for name, type_ in fields.items() if name in read}
         self.names: Sequence[str] = [name for name, field in columns.items() if field in read]
         self._tokenizer = opened(model.manifest.tokenizer or "")
         self._free = unmasked_texts(model.inputs, columns)
-        self._asked = self._lacking = 0
+        self._asked, self._lacking = 0, list[int]()
         self._longer = dict.fromkeys(self._fields, 0)
 
     def read(self, table: TableFile) -> TextBlock:
         """The texts of a block of rows. Raises `MaiError` as training does."""
         texts = read_texts(self._source, self._tokenizer, self._by_field(table), self._fields, self._conversations)
         total = len(next(iter((table.block or {}).values()), ()))
-        self._asked, self._lacking = self._asked + total, self._lacking + total - len(texts.kept)
+        self._asked += total
+        self._lacking += (np.setdiff1d(np.arange(total), texts.kept) + table.first + 1).tolist()
         for name, count in texts.longer.items():
             self._longer[name] += count
         rows = {name: texts.rows[self._columns[name]] for name in self.names}
@@ -99,11 +104,11 @@ class TrainedTexts:
         return replace(table, columns={**table.columns, **renamed})
 
     def notes(self) -> tuple[str, ...]:
-        """How many texts were cut, and how many rows left out."""
-        longer = {name: count for name, count in self._longer.items() if count}
+        """How many texts were cut, and which rows were not asked."""
+        longer = {name: count for name, count in self._longer.items() if count and self._source.longer == "cut"}
         notes = [note_of_longer(self._source, name, self._fields[name], n, self._asked) for name, n in longer.items()]
-        left = f"{self._lacking:,} of {self._asked:,} rows are left out, as in training"
-        return (*notes, *([left] if self._lacking else []))
+        too_long = ", or one of more tokens than the file takes" if any(self._longer.values()) and not longer else ""
+        return (*notes, *_unasked(self._lacking, self._asked, f"has no text{too_long}"))
 
 
 class PlainTexts:
@@ -111,25 +116,29 @@ class PlainTexts:
 
     def __init__(self, model: Model, names: Sequence[str]) -> None:
         self.names: Sequence[str] = names
-        self._model = model
+        self._model, self._asked, self._lacking = model, 0, list[int]()
         text = model.manifest.text
         self._prompts = {text.prompt} if text is not None else set[str]()
 
     def read(self, table: TableFile) -> TextBlock:
-        """The texts of a block of rows. Raises `MaiError` for a row without a text, or one of another length than the file takes."""
-        values, counts, total = dict[str, Array](), dict[str, Array](), 0
-        for name in self.names:
-            texts = _texts_of(table, name)
-            total = len(texts)
+        """The texts of a block of rows. Raises `MaiError` for what is no text, or is of another length than the file takes."""
+        values, counts = dict[str, Array](), dict[str, Array]()
+        columns = {name: _texts_of(table, name) for name in self.names}
+        lacks = np.any([[text is None for text in column] for column in columns.values()], axis=0)
+        kept = np.flatnonzero(~lacks)
+        self._asked += len(lacks)
+        self._lacking += (np.flatnonzero(lacks) + table.first + 1).tolist()
+        for name, column in columns.items():
+            texts = [column[row] or "" for row in kept.tolist()]
             if name in self._prompts:  # A call gives text for text.
                 values[name] = np.array(texts, object)
                 continue
-            values[name], count = self._filled(table, self._model.inputs[name], texts)
+            values[name], count = self._filled(table, self._model.inputs[name], texts, kept)
             if count is not None:
                 counts[name] = count
-        return TextBlock(np.arange(total), values, counts)
+        return TextBlock(kept, values, counts)
 
-    def _filled(self, table: TableFile, port: Port, texts: Sequence[str]) -> tuple[Array, Array | None]:
+    def _filled(self, table: TableFile, port: Port, texts: Sequence[str], kept: Array) -> tuple[Array, Array | None]:
         """Tokens [rows, longest], and how many each row has, unless the file takes places without a token."""
         special = self._model.manifest.special_tokens
         rows = [encode_text(port, text, self._model.tokenizer, special_tokens=special) for text in texts]
@@ -137,7 +146,7 @@ class PlainTexts:
         (size,) = port.shape
         if isinstance(size, int) and port.minimum != NOTHING and (counts != size).any():
             row = int(np.argmax(counts != size))
-            message = f"{table.path}, row {table.first + row + 1:,}: `{port.name}` takes {size} tokens, this text has {counts[row]}"
+            message = f"{table.path}, row {table.first + int(kept[row]) + 1:,}: `{port.name}` takes {size} tokens, this text has {counts[row]}"
             raise bad(message)
         longest = size if isinstance(size, int) else int(counts.max(initial=0))
         filled = np.full((len(rows), max(longest, int(counts.max(initial=0)))), min(0, port.minimum or 0), np.int64)
@@ -145,8 +154,13 @@ class PlainTexts:
         return filled, None if isinstance(size, int) or port.minimum == NOTHING else counts
 
     def notes(self) -> tuple[str, ...]:
-        """Nothing is left out."""
-        return ()
+        """Which rows were not asked."""
+        return _unasked(self._lacking, self._asked, "has no text")
+
+
+def _unasked(rows: Sequence[int], total: int, why: str) -> tuple[str, ...]:
+    """What is said of rows that were not asked, by their numbers; nothing where there are none."""
+    return (note_of_unasked([f"row {row:,} {why}" for row in rows], total),) if rows else ()
 
 
 def texts_of(model: Model, table: TableFile, block: Mapping[str, pa.Array]) -> Texts | None:
@@ -190,10 +204,10 @@ def _are_tokens(name: str, table: TableFile, block: Mapping[str, pa.Array]) -> b
     return is_list(block[table.columns[name]].type)
 
 
-def _texts_of(table: TableFile, name: str) -> list[str]:
-    """The texts of a column. Raises `MaiError` where one is missing."""
-    texts: list[str] = (table.block or {})[table.columns[name]].to_pylist()
-    row = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
+def _texts_of(table: TableFile, name: str) -> list[str | None]:
+    """The texts of a column, None where one is missing. Raises `MaiError` for other values."""
+    texts: list[str | None] = (table.block or {})[table.columns[name]].to_pylist()
+    row = next((row for row, text in enumerate(texts) if text is not None and not isinstance(text, str)), None)
     if row is not None:
         raise bad(f"{table.path}, row {table.first + row + 1:,}: `{name}` is no text: {texts[row]!r:.60}")
     return texts

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import numpy as np
-
 from mai.spec.record import open_record, record
 from mai.spec.source import Span
 
@@ -369,6 +367,8 @@ def fits(rule: Rule, names: Sequence[str], weight: Weight, shapes: Shapes) -> bo
 
 def _empty_view(shape: tuple[int, ...]) -> Array:
     """An array of a shape that takes one byte of memory, to find out what shape steps make of it."""
+    import numpy as np
+
     return np.broadcast_to(np.zeros((), bool), shape)
 
 

@@ -29,6 +29,7 @@ void mai_call_free(mai_call *call) {
   drop(call->fetches, call->model->count);
   for (size_t p = 0; call->values && p < call->model->count; p++) free(call->values[p].data);
   if (call->options) api->ReleaseRunOptions(call->options);
+  free(call->notes);
   free(call->values);
   free(call->repeated);
   free(call->feeds);
@@ -88,7 +89,7 @@ static int check_all_there(const mai_call *call) {
 }
 
 /* Check the prompt of a file that grows a whole text: the number of new tokens is a setting, its default, or fixed. */
-static int check_text(const mai_call *call) {
+static int check_text(mai_call *call) {
   const mai_model *model = call->model;
   const json *whole = json_member(model->manifest, "text");
   const char *prompt = json_text(whole, "prompt");
@@ -96,7 +97,7 @@ static int check_text(const mai_call *call) {
   int64_t count = (int64_t)json_number(whole, "count", json_number(whole, "usual", 0));
   size_t p = place_of(model, prompt, 0), counted = place_of_count(model);
   if (counted < model->count && call->values[counted].data) count = *(int64_t *)call->values[counted].data;
-  return p == model->count || model->ports[p].rank != 1 || check_prompt(model, &model->ports[p], &call->values[p], count);
+  return p == model->count || model->ports[p].rank != 1 || check_prompt(call, &model->ports[p], &call->values[p], count);
 }
 
 int prepare(mai_call *call) {

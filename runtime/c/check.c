@@ -97,7 +97,8 @@ static int check_rows(const mai_port *port, const array *rows, int64_t *longest,
   return 1;
 }
 
-int check_prompt(const mai_model *model, const mai_port *port, const array *rows, int64_t count) {
+int check_prompt(mai_call *call, const mai_port *port, const array *rows, int64_t count) {
+  const mai_model *model = call->model;
   const json *text = json_member(model->manifest, "text");
   int64_t longest = 0, fewest = 0, limit = (int64_t)json_number(text, "limit", 0);
   const char *size = port->sizes[0], *setting = json_text(text, "count");
@@ -105,6 +106,7 @@ int check_prompt(const mai_model *model, const mai_port *port, const array *rows
   double least = size ? least_of(model, size) : 1;
   if ((double)fewest < least)
     return fail("`%s` is at least %g, a row of `%s` has %" PRId64 " token%s", size, least, port->name, fewest, fewest == 1 ? "" : "s");
+  call->length = count < INT64_MAX - longest ? longest + count : INT64_MAX;
   if (!limit || count <= limit - longest + 1) return 1;
   const char *words = "this model reads at most %" PRId64 " tokens: %" PRId64 " of the prompt and %" PRId64 " more are too many";
   fail(words, limit, longest, count);

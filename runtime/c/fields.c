@@ -163,7 +163,7 @@ static trained_dates dates_of(const json *facts) {
   return dates;
 }
 
-static const json *facts_of(const mai_model *model, const mai_port *port) {
+const json *facts_of(const mai_model *model, const mai_port *port) {
   return json_member(json_member(model->manifest, "facts"), port->name);
 }
 

@@ -57,6 +57,8 @@ struct mai_call {
   int was_cancelled, timed_out;
   time_limit limit, current; /* of what begins later, and of what runs now */
   size_t changes;            /* how often it was given a value */
+  int64_t length;            /* the most tokens that a text of the last run, or the last text that began, may have; 0 where there was none */
+  char *notes;               /* what `mai_notes` gave; NULL for none */
 };
 
 /* What goes on from one turn to the next: inputs whose next values are outputs of the turn before. */
@@ -105,6 +107,9 @@ int check_range(const mai_port *port, double value);
 /* A port in the manifest; NULL where there is none. */
 const json *entry_of(const mai_model *model, const char *port);
 
+/* What an input was in the training data; NULL where it was no field of it. */
+const json *facts_of(const mai_model *model, const mai_port *port);
+
 /* Check numbers of an input that was a field of the training data: they are finite, not missing where nothing stands for that, and where
    they were dates, near those. */
 int check_field(const mai_model *model, const mai_port *port, const float *values, size_t count);
@@ -122,8 +127,8 @@ int64_t batch_of(const mai_call *call);
 /* The size of a name, by the first input that has it: `of` is a call. */
 int find_size(const void *of, const char *name, size_t length, int64_t *size);
 
-/* Check the rows of a prompt, [batch, length] of int64 on a port, after which so many tokens come. */
-int check_prompt(const mai_model *model, const mai_port *port, const array *rows, int64_t count);
+/* Check the rows of a prompt, [batch, length] of int64 on a port, after which so many tokens come, and keep how long the longest may become. */
+int check_prompt(mai_call *call, const mai_port *port, const array *rows, int64_t count);
 int64_t count_of_row(const int64_t *row, int64_t length);
 
 /* How often `mai_cancel` was called; and the start of a run or a turn within a limit, 0 where that was since. */

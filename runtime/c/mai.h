@@ -103,6 +103,12 @@ int mai_cancel(mai_call *call);
 int mai_was_cancelled(const mai_call *call);
 const mai_result *mai_output(const mai_call *call, const char *name); /* NULL: the first */
 
+/* What is to be said of the values of a call, which are computed all the same, each sentence on a line; "" where nothing is, NULL where
+   memory is out. It tells of numbers that lie far outside of those of the training data, of shares of 1 where these were per cent, and, once
+   it ran or a text began, of texts that may become longer than those. It is kept until the next time it is asked for. Of a word that the
+   data did not have `mai_label_of` gives a number that has no name: `mai_label_name` is NULL there. */
+const char *mai_notes(mai_call *call);
+
 /* End what a call computes when it takes longer than so many seconds, INFINITY for no limit: each run, or all turns of a text or of a
    progress together that begins later. It fails, "the call was ended: it took more than 5 seconds", and `mai_timed_out` is 1 then. */
 int mai_set_timeout(mai_call *call, double seconds);
@@ -227,6 +233,7 @@ public:
     return std::move(give(input, values, dims));
   }
   int cancel() { return mai_cancel(get()); }
+  std::string notes() const { return detail::checked(mai_notes(get())); } /* a line each */
   bool was_cancelled() const { return mai_was_cancelled(get()) != 0; }
   call &timeout(double seconds) & { return right(mai_set_timeout(get(), seconds)); }
   call timeout(double seconds) && { return std::move(timeout(seconds)); }

@@ -22,6 +22,7 @@
 #define done mai_own_done
 #define drop mai_own_drop
 #define entry_of mai_own_entry_of
+#define facts_of mai_own_facts_of
 #define fail mai_own_fail
 #define fail_more mai_own_fail_more
 #define find_size mai_own_find_size

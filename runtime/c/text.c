@@ -53,7 +53,7 @@ static int take_prompt(mai_text *text, int64_t *prompt, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (!check_range(&port, (double)prompt[i])) return 0;
   if (text->counted < model->count && !check_range(&model->ports[text->counted], (double)text->most)) return 0;
-  if (!check_prompt(model, &port, &row, text->most)) return 0;
+  if (!check_prompt(text->call, &port, &row, text->most)) return 0;
   text->count = (size_t)count_of_row(prompt, (int64_t)length);
   memmove(prompt, prompt + (length - text->count), text->count * sizeof *prompt);
   return 1;

@@ -17,12 +17,24 @@ DOUBTFUL = MISSING - LACKING - {"none", "nil", "nat"}
 TRUTHS = ("false", "true")  # Labels that are the same in large and small letters.
 SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))  # What is left out around a cell.
 FEW = 8  # Names that a message lists; a table may have thousands of columns.
+LETTERS = 24  # Of a word that is shown.
 
 
 def few_of(names: Collection[str], most: int = FEW) -> str:
     """Names in one line: of many the first ones, `most` of them, and how many more there are."""
     more = len(names) - most
     return ", ".join(islice(names, most)) + (f" and {more:,} more" if more > 0 else "")
+
+
+def in_one_line(text: str) -> str:
+    """A text without ends of lines, which a word may have: what stands in a comment stays there."""
+    return "\\n".join(text.splitlines())
+
+
+def shortened(word: str, letters: int = LETTERS) -> str:
+    """A word in one line, of one with more than so many `letters` the beginning."""
+    word = in_one_line(word)
+    return word if len(word) <= letters else word[: letters - 3] + "..."
 
 
 def is_number(cell: str) -> bool:

@@ -22,6 +22,10 @@ BF16 = re.compile(rb'"precision":"bf16"')  # In a manifest.
 NO_MEMORY = re.compile(
     r"Failed to allocate memory|AllocateRawInternal|bad[_ ]alloc|Integer overflow|can't allocate memory|out of memory"
 )
+# What ONNX Runtime says of an index that is beyond its axis.
+BEYOND = re.compile(
+    r"idx=(?P<place>-?\d+) must be within the inclusive range \[-?\d+,(?P<last>-?\d+)\]|Out of range value in index tensor"
+)
 # The first bytes of an ONNX file: the field `ir_version` of a `ModelProto`, then the key of another of its fields.
 ONNX_START = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
 
@@ -59,17 +63,34 @@ def newer_error(path: Path, format: int) -> ModelError:
 def run_error(path: Path, inputs: Mapping[str, Port], feed: Mapping[str, Array], error: Exception) -> ModelError:
     """The error for a run that ONNX Runtime broke off.
 
-    An axis of size 0 or 1 whose size the spec leaves open is often the cause, so the message names such inputs.
+    A size or a number that only the call knows is often the cause, so the message names those of its arrays, inputs [batch, ...]
+    and settings [].
     """
     if is_of_memory(error):
         message = f"{path.name} needs more memory for this call than there is here"
         return ModelError("run-failed", message, "fewer examples, steps or tokens in a call")
-    short = [
-        f"`{name}` has {min(feed[name].shape)} along an axis: that may be too few"
-        for name, port in inputs.items()
-        if name in feed and min(feed[name].shape, default=2) < 2 and any(isinstance(s, str) for s in port.shape)
-    ]
-    return ModelError("run-failed", f"{path.name} failed: {first_line(error)}", "; ".join(short))
+    numbers = _numbers_of(inputs, feed)
+    here = f"in this call {', '.join(f'`{name}` is {number}' for name, number in numbers.items())}" if numbers else None
+    beyond = BEYOND.search(str(error))
+    if beyond is None:
+        return ModelError("run-failed", f"{path.name} failed: {first_line(error)}", here)
+    place, last = beyond["place"], beyond["last"]
+    read = "an index is beyond its axis" if place is None else f"it reads place {place} of an axis of {int(last) + 1}"
+    return ModelError("index-out-of-range", f"{path.name} failed: {read}", here)
+
+
+def _numbers_of(inputs: Mapping[str, Port], feed: Mapping[str, Array]) -> dict[str, str]:
+    """The sizes that a call decides, and its whole numbers: of several examples, the least and the largest."""
+    numbers: dict[str, str] = {}
+    for name, port in inputs.items():
+        if name in feed:
+            pairs = zip(port.shape, feed[name].shape[feed[name].ndim - len(port.shape) :], strict=True)
+            numbers |= {size: str(number) for size, number in pairs if isinstance(size, str)}
+    for name, array in feed.items():
+        if name != "seed" and array.dtype == np.int64 and array.size and not (name in inputs and inputs[name].shape):
+            low, high = array.min(), array.max()
+            numbers[name] = f"{low}" if low == high else f"from {low} to {high}"
+    return numbers
 
 
 def is_of_memory(error: Exception) -> bool:

@@ -1048,25 +1048,44 @@ function lacks({ name, classes }, what) {
   return new ModelError(`\`${name}\` is missing (${what}), and this file has nothing for that${help}`);
 }
 
-/** What is said of numbers of an input that lie far outside of those of the data, by the bounds that the file has for that. */
-function notesOfFar({ name }, { low, high, near, columns }, numbers, rows) {
-  if (!near?.some(Boolean)) return [];
-  const width = numbers.length / rows;
-  const isOwn = near.length === width && width > 1;
-  const ends = near.flatMap((range) => range ?? []);
-  const whole = { column: name, least: Math.min(...low), most: Math.max(...high), range: [Math.min(...ends), Math.max(...ends)] };
-  const own = (range, place) => ({ column: columns?.[place] ?? `${name}${place}`, least: low[place], most: high[place], range });
-  const each = (isOwn ? near.map(own) : [whole]).map((column) => ({ ...column, rows: 0 }));
-  for (let at = 0; at < numbers.length; at++) {
-    const column = each[isOwn ? at % width : 0];
-    if (!column.range || !(numbers[at] < column.range[0] || numbers[at] > column.range[1])) continue;
-    const row = Math.floor(at / width);
-    column.first ??= numbers[at];
-    if (column.row !== row) Object.assign(column, { row, rows: column.rows + 1 });
-  }
-  const notes = each.filter(({ rows }) => rows).map(noteOfFar);
+/** What is said of numbers of an input that lie far outside of those of the data, by the bounds that the file has for that, or are shares of 1 in the place of per cent. */
+function notesOfFar(port, facts, numbers, rows) {
+  const columns = columnsOf(port, facts, numbers.length / rows);
+  columns.forEach((column, place) => lookAt(column, numbers, rows, columns.length > 1 ? place : undefined));
+  const notes = [...columns.filter(({ rows }) => rows).map(noteOfFar), ...columns.filter(mayBeShares).map(noteOfShares)];
   const more = notes.length - MOST_NOTES;
-  return [...notes.slice(0, MOST_NOTES), ...(more > 0 ? [`\`${name}\`: so are ${more.toLocaleString("en")} more of its numbers`] : [])];
+  return [...notes.slice(0, MOST_NOTES), ...(more > 0 ? [`\`${port.name}\`: so are ${more.toLocaleString("en")} more of its numbers`] : [])];
+}
+
+/** What the columns of an input were in the data: as many as it has numbers where each has its own range, else one for all. */
+function columnsOf({ name }, { low, high, middle, near = [], columns, percents }, width) {
+  const of = (place) => ({ middle: middle?.[place], cell: percents?.[place] });
+  if (low.length === width && width > 1)
+    return low.map((least, i) => ({ column: columns?.[i] ?? `${name}${i}`, least, most: high[i], range: near[i], ...of(i) }));
+  const ends = near.flatMap((range) => range ?? []);
+  const range = ends.length ? [Math.min(...ends), Math.max(...ends)] : null;
+  return [{ column: name, least: Math.min(...low), most: Math.max(...high), range, ...of(0) }];
+}
+
+/** Put into a column how many rows lie far outside, the first number of these, and the size of its largest; of an input's own columns `place` says which it is. */
+function lookAt(column, numbers, rows, place) {
+  const width = numbers.length / rows;
+  Object.assign(column, { rows: 0, size: 0 });
+  for (let at = place ?? 0, row; at < numbers.length; at += place === undefined ? 1 : width) {
+    const size = Math.abs(numbers[at]);
+    if (size > column.size) column.size = size;
+    if (!column.range || !(numbers[at] < column.range[0] || numbers[at] > column.range[1])) continue;
+    column.first ??= numbers[at];
+    if (row !== Math.floor(at / width)) column.rows++;
+    row = Math.floor(at / width);
+  }
+}
+
+/** Whether a column was per cent in training, as 52 %, and is no more than 1 here: such numbers may be shares, as 0.52. */
+const mayBeShares = ({ cell, middle, size }) => Boolean(cell?.includes("%")) && Math.abs(middle) > 1 && size > 0 && size <= 1;
+
+function noteOfShares({ column, cell, size }) {
+  return `\`${column}\`: training had per cent, as \`${cell}\`: ${inSixDigits(size)} is ${inSixDigits(size)} %, and not a share of 1`;
 }
 
 function noteOfFar({ column, rows, least, most, first }) {

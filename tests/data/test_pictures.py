@@ -19,6 +19,7 @@ from mai.compiler.data.splitting import copies
 from mai.compiler.data.splitting.splits import StratifiedSplit
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.images import ImagesSummary
+from mai.compiler.describing.parts import save_parts
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 
@@ -153,6 +154,22 @@ def test_folders_are_held_out_by_a_rule_or_as_files_of_their_own(animals: Path) 
     message = "is trained on, so that it cannot be held out"
     with pytest.raises(MaiError, match=message):
         load(Images(path="train", validation="train"), LABELLED, 0, animals)
+
+
+def test_the_part_of_each_image_is_written_by_its_name(animals: Path) -> None:
+    """`mai data SPEC --out`: what is held out is what lies under those names."""
+    said = 'data x: [1, 4, 4], y: class[2] from images(".", split = stratified(y, 0.2, test = 0.1))\n'
+    (animals / "s.mai").write_text(f"{said}train(steps = 1) {{ minimize cross_entropy(conv(x, 2, 4)[:, 0, 0], y) }}\n")
+    program = check(animals / "s.mai").program
+    assert program is not None
+    save_parts(program, animals / "parts.csv")
+    head, *rows = [line.split(",") for line in (animals / "parts.csv").read_text().split()]
+    assert head == ["file", "part"] and [name for name, _ in rows] == sorted(name for name, _ in rows)
+    data = load(program.trainings[0].data, LABELLED, 0, animals)
+    for part, kept in (("held-out", data.validation), ("test", data.test)):
+        greys = [int(name[4]) + 10 * (name[:3] == "dog") for name, each in rows if each == part]
+        assert kept is not None and len(greys) > 1
+        assert sorted((kept["x"][:][:, 0, 0, 0] + 1) * 127.5) == pytest.approx(greys)
 
 
 def damaged(folder: Path) -> None:

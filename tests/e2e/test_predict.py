@@ -327,6 +327,12 @@ def test_images_are_read_as_in_training(tmp_path: Path, monkeypatch: pytest.Monk
     assert [row["file"] for row in out] == ["cat/10.png", "cat/12.png", "dog/9.png"]
     got = np.array([[row["score.cat"], row["score.dog"]] for row in out])
     np.testing.assert_allclose(got, expected, atol=1e-5)
+    Path("pets", "empty").mkdir()
+    Path("pets", "cat", "11.png").write_text("no image")
+    done = invoke("predict", "run/m.score.onnx", "pets", "out.jsonl", "--batch", "2")
+    lacking = {"file": "cat/11.png", "score.cat": None, "score.dog": None}
+    assert rows(Path("out.jsonl")) == [out[0], lacking, *out[1:]], done.output
+    assert "1 of 4 rows has no answer: pets/cat/11.png is no image that can be read" in done.output
     assert "and not one image" in str(invoke("predict", "run/m.both.onnx", "pets", "out.csv").output)
 
 
@@ -352,7 +358,10 @@ def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str],
                 "`area1`: 1 row is far outside of what training had, 0 to 1: 5 for one",
             ),
         ),
-        ("0.8,0.1\n,0\n", ("`area0`: all numbers are far smaller than those that training had, 80 in the middle: 0.8 at most",)),
+        ("0.8,0.1\n,0\n", (
+            "`area0`: 1 row lacks a value, and none that were trained on did: what the file makes of it was not learnt",
+            "`area0`: all numbers are far smaller than those that training had, 80 in the middle: 0.8 at most",
+        )),
         ("3,0.001\n" * 20, ()),
         ("20,0.02\n" * 21, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
         ("20,0\n" * 21, ()),
@@ -382,6 +391,15 @@ def test_a_column_in_which_all_rows_are_far_is_noted_once() -> None:
     far = FarNumbers(Facts(low=[1990], high=[2019], middle=[2002]), ["year"])
     far.add([np.array([24, 25])])
     assert [*far.notes()] == ["`year`: 2 rows are far outside of what training had, 1990 to 2019: 24 for one"]
+
+
+def test_a_gap_is_noted_where_training_had_none() -> None:
+    """Of columns, and of arrays; not where some of training lacked a value, too."""
+    for gaps in (False, True):
+        far = FarNumbers(Facts(low=[0], high=[9], middle=[5], gaps=gaps), ["x"])
+        far.add([np.array([[1, np.nan, np.nan], [1, 2, 3], [np.nan, 2, 3]])])
+        said = "`x`: 2 rows lack a value, and none that were trained on did: what the file makes of it was not learnt"
+        assert [*far.notes()] == ([] if gaps else [said])
 
 
 def test_what_training_called_absent_is_missing_in_new_rows(tmp_path: Path) -> None:

@@ -206,6 +206,18 @@ def test_gaps_at_the_end_of_some_series(tmp_path: Path) -> None:
     assert asked.notes[0].startswith(f"1 of 3 series lack values that they are forecast from: {where}; the forecast is")
 
 
+@pytest.mark.parametrize(("after", "said"), [(3, False), (4, False), (5, True), (8, True)])
+def test_long_steps_are_told_of_windows_that_go_over_them(after: int, said: bool, tmp_path: Path) -> None:
+    """And of which series: here the last windows are rows 6 to 9 of each, and all but one are a day apart."""
+    days = [np.datetime64("2024-01-01") + k + 9 * (k > after) for k in range(10)]
+    rows = [f"{day},south,1\n" for day in days] + [f"2024-01-{k + 1:02d},north,1\n" for k in range(10)]
+    (tmp_path / "t.csv").write_text("t,shop,x\n" + "".join(rows))
+    series = Series(path="t.csv", window=5, horizon=2, time="t", group="shop")
+    asked = read_asked(series, open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (5,))}, {})
+    note = "1 of 18 steps of `t` are longer than the usual 1 day, the longest of `south` 10 days: "
+    assert asked.notes == ((note + "forecasts are made from windows that go over them",) if said else ())
+
+
 def test_a_net_of_another_file(tmp_path: Path) -> None:
     """What an export takes is linked with the fields through nets that are imported, which are found where the spec stood."""
     (tmp_path / "nets.mai").write_text("net f(sales: [4]) -> [2] { return linear(sales, 2) }\n")

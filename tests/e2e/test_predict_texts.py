@@ -74,6 +74,14 @@ def test_a_text_its_mask_and_a_label(run: Path) -> None:
         assert np.allclose([answer["judge.bad"], answer["judge.good"]], expected, atol=1e-5)
 
 
+def test_the_worst_answers_are_of_texts_that_are_read(run: Path) -> None:
+    """A text that was cut as far as the file read it, without its mask."""
+    done = invoke("eval", run / "m.judge.onnx", "--data", run.parent / "rev.jsonl", "--json")
+    worst = json.loads(done.output[done.output.index("{") :])["worst"]
+    assert worst and all(each["fields"].keys() == {"text", "tone"} for each in worst)
+    assert all(ROWS[each["row"] - 1]["text"].startswith(each["fields"]["text"]) for each in worst)
+
+
 def test_a_text_of_any_length_is_read_as_it_is(run: Path) -> None:
     """In the order of the rows, from a column of the input's name or the field's; what a text has for each of its tokens as a list."""
     model, tags = (load(run / f"m.{name}.onnx", providers="cpu") for name in ("whole", "tags"))
@@ -96,8 +104,16 @@ def test_rows_that_training_leaves_out(tmp_path: Path) -> None:
     )
     rows = [{"text": text, "tone": "dry"} for text in ("good", None, "awful food, and cold", "bad")]
     (tmp_path / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    out, said = predicted(run / "m.judge.onnx", tmp_path / "new.jsonl")
-    assert [row["text"] for row in out] == ["good", "bad"] and "2 of 4 rows are left out, as in training" in said
+    out, said = predicted(run / "m.judge.onnx", tmp_path / "new.jsonl", "--batch", "1")
+    assert [row["text"] for row in out] == [row["text"] for row in rows] and "2 of 4 rows have no answer" in said
+    assert "row 2 has no text" in said and "row 3 has no text, or one of more tokens" in said
+    there = [out[0], out[3]]
+    assert [row["judge.bad"] for row in out[1:3]] == [None, None] and all(row["judge.bad"] for row in there)
+    (tmp_path / "two.jsonl").write_text("".join(json.dumps(rows[place]) + "\n" for place in (0, 3)))
+    assert predicted(run / "m.judge.onnx", tmp_path / "two.jsonl")[0] == there
+    (tmp_path / "none.jsonl").write_text(json.dumps(rows[1]) + "\n")
+    refused = invoke("predict", run / "m.judge.onnx", tmp_path / "none.jsonl", tmp_path / "o.csv")
+    assert refused.exit_code == 1 and "no row of which the file can be asked" in refused.output
     (tmp_path / "bad.jsonl").write_text('{"text": 3, "tone": "dry"}\n')
     refused = invoke("predict", run / "m.judge.onnx", tmp_path / "bad.jsonl", tmp_path / "o.csv")
     assert refused.exit_code == 1 and "row 1: `text` is no text: 3" in refused.output

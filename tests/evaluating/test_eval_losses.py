@@ -55,6 +55,10 @@ def test_a_text(tmp_path: Path, vocab: int, tokenizer: str) -> None:
     assert metrics["bits per byte"] == pytest.approx(nats.sum() / np.log(2) / bytes_, rel=1e-5)
     low, high = report["metrics"]["accuracy"]["interval"]
     assert 0 <= low <= metrics["accuracy"] <= high <= 1
+    others = "the data are others than those of this run"
+    assert others not in invoke("eval", run).output
+    (tmp_path / "corpus.txt").write_text("the dög sat on the cat, and the cat sat on the mat. " * 21)
+    assert others in invoke("eval", run).output
     gone = invoke("eval", run, "--data", tmp_path / "gone.txt")
     assert gone.exit_code == 1 and "gone.txt" in gone.output
     (tmp_path / "short.txt").write_text("the")

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
 from benchmarks.hosts_matrix.engines import CPP, ENGINES, ROOT, C, Missing, build_program
 from benchmarks.hosts_matrix.jobs import Job, run
+from benchmarks.hosts_matrix.limited import TooLong, run_limited
 from benchmarks.hosts_matrix.subjects import KINDS, Subject
 from benchmarks.hosts_matrix.table import (
     MARK_OF_FILES,
@@ -38,16 +38,21 @@ export f(y: class[3], steps: int = 3, still: bool = false) -> ([2], class[3]) {
 """
 
 
-@pytest.fixture
-def subject(tmp_path: Path) -> Subject:
-    """A file with all types of inputs."""
-    spec = tmp_path / "spec.mai"
+def compiled(folder: Path, scale: float = 1.0) -> Path:
+    """The file of `SPEC`, its weights so many times as large."""
+    spec = folder / "spec.mai"
     spec.write_text(SPEC, encoding="utf-8")
     checked = check(spec)
     program = checked.program
     assert program is not None, checked.diagnostics
-    trained = Trained(load_weights(program, None)[0])
-    path = export(program, "f", trained, tmp_path, CompileOptions(settings="required")).path
+    trained = Trained({name: scale * weight for name, weight in load_weights(program, None)[0].items()})
+    return export(program, "f", trained, folder / str(scale), CompileOptions(settings="required")).path
+
+
+@pytest.fixture
+def subject(tmp_path: Path) -> Subject:
+    """A file with all types of inputs."""
+    path = compiled(tmp_path)
     properties = {p.key: p.value for p in onnx.load(path).metadata_props}
     manifest = Manifest.model_validate_json(properties[MANIFEST_KEY])
     assert manifest.self_test is not None
@@ -67,15 +72,19 @@ def test_programs_in_c_and_in_cpp_compute_the_file(
     except Missing as missing:
         pytest.skip(str(missing))
     monkeypatch.setattr("benchmarks.hosts_matrix.jobs.BUILD", tmp_path)
-    assert [o["result"] for o in run([str(program)], [Job(name, subject, subject.path)])] == ["equal"]
-    broken = tmp_path / "broken.onnx"
-    other = onnx.load(subject.path)
-    for weight in other.graph.initializer:
-        if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) == 2:
-            weight.raw_data = (np.frombuffer(weight.raw_data, np.float32) * np.float32(1.01)).tobytes()
-    onnx.save(other, broken)
+    assert [o and o["result"] for o in run([str(program)], [Job(name, subject, subject.path)])] == ["equal"]
+    broken = compiled(tmp_path, 1.01)
     wrong = Subject("spec.f", "float32", broken, subject.manifest, subject.test, None)
-    assert [o["result"] for o in run([str(program)], [Job(name, wrong, broken)])] == ["wrong"]
+    assert [o and o["result"] for o in run([str(program)], [Job(name, wrong, broken)])] == ["wrong"]
+
+
+def test_an_engine_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it has started; the clock alone says little on a machine with other work."""
+    monkeypatch.setattr("benchmarks.hosts_matrix.limited.LOOK", 0.01)
+    assert run_limited(["sh", "-c", "sleep 0.03; echo why >&2; exit 3"], 60) == "why"
+    assert run_limited(["sh", "-c", "exit 3"], 60) == "ended by 3"
+    with pytest.raises(TooLong):
+        run_limited(["sh", "-c", "sleep 60 & sleep 60"], -1)
 
 
 def test_what_is_wrong_stands_in_the_table() -> None:

@@ -63,6 +63,25 @@ def test_an_axis_that_two_numbers_leave_empty_is_as_numpy_has_it(program: Maker,
             np.testing.assert_allclose(result, of_numpy, rtol=1e-5)
 
 
+BEYOND = {
+    "  return y[range(n)] + x": "it reads place 2 of an axis of 2 (in this call `n` is 3, `m` is 2, `j` is from 0 to 7)",
+    "  repeat k as i { x += y[i] }\n  return x": "it reads place 2 of an axis of 2 (in this call",
+    "  return x + y[j]": "an index is beyond its axis (in this call",
+}
+
+
+@pytest.mark.parametrize("body", BEYOND)
+def test_a_place_beyond_its_axis_is_refused_in_words(body: str, program: Maker, tmp_path: Path) -> None:
+    """ONNX Runtime reads rows at a range as a slice, which has fewer rows in silence."""
+    text = f"export g(x: [n, 3], y: [m, 3], j: int, k: int = 3) -> [n, 3] {{\n{body}\n}}\n"
+    model = load(export(program(text), "g", Trained({}), tmp_path).path, providers="cpu")
+    x = np.ones((2, 3, 3), np.float32)
+    assert np.shape(model(x=x, y=x, j=np.array([0, 2]))) == (2, 3, 3)
+    with pytest.raises(ModelError) as refused:
+        model(x=x, y=x[:, :2], j=np.array([0, 7]))
+    assert refused.value.slug == "index-out-of-range" and BEYOND[body] in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("signature", "body", "least"),
     [

@@ -143,13 +143,14 @@ def test_a_net_is_mapped_over_further_axes(program: Maker) -> None:
 
 
 def test_what_branches_of_choices_alone_read_is_spared_by_these_branches(program: Maker) -> None:
-    """The outermost branch first; what is read elsewhere, too, is spared by none."""
+    """The outermost branch first; what is read elsewhere, too, is spared by none, nor is what an example chooses for itself."""
     text = """net first(x: [3]) -> [3] { return linear(tanh(x), 3) }
 net second(x: [3]) -> [3] { return linear(x, 3) }
 net third(x: [3]) -> [3] { return linear(x, 3) }
+net fourth(x: [3]) -> [3] { return linear(x, 3) }
 export f(x: [3], k: int = 1) -> [3] {
   inner = where(k > 5, second(x), x)
-  return where(k > 0, first(x), inner) + third(x)
+  return where(k > 0, first(x), inner) + third(x) + where(x > 0, fourth(x), x)
 }
 """
     (graph,) = prepared(program(text))

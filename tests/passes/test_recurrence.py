@@ -50,6 +50,7 @@ AFFINE = {
     "negative": "h = w\n  repeat P shared as t { h = x[t] - h / 2 }\n  return h",
     "by the turn": "h = w\n  repeat P shared as t { h = h * (1 - 1 / (2 + t)) + x[t] }\n  return h",
     "earlier places": "h = w\n  repeat P shared as t { h = 0.875 * h + x[P - 1 - t] }\n  return h",
+    "a longer table": "h = w\n  repeat P - 1 shared as t { h = 0.875 * h + x[t] }\n  return h",
     "numbers": "h = sum(w)\n  repeat P shared as t { h = cos(x[t, 0]) * h + x[t, 1] }\n  return h * w",
     "read by products": "h = zeros([3, 2])\n  repeat P shared as t {\n    h = exp(x[t, 0]) * h + 0.5 * (x[t][:, None] * u[t])\n"
     "    y = h @ (u[t] - 1)\n  } keep y as ys\n  return cumsum(ys, axis = 0)[P - 1] * w",

@@ -54,6 +54,7 @@ class Host:
         ):
             getattr(self.c, name).restype = c_void_p
         self.c.mai_message.restype = self.c.mai_label_name.restype = self.c.mai_tokenizer.restype = c_char_p
+        self.c.mai_notes.restype = c_char_p
         self.c.mai_output.restype = POINTER(Result)
         self.c.mai_label_of.restype = c_int64
 
@@ -92,6 +93,12 @@ class Host:
     def _array(self, result: Result) -> Array:
         pointer = result.floats or result.integers or result.booleans
         return np.ctypeslib.as_array(pointer, tuple(result.dims[: result.rank])).copy()
+
+    def notes(self, call: c_void_p) -> list[str]:
+        """What is to be said of the values of a call."""
+        said = self.c.mai_notes(call)
+        assert said is not None, self.c.mai_message()
+        return str(said.decode()).splitlines()
 
     def text(self, call: c_void_p, prompt: list[int], most: int = -1) -> list[int]:
         """The tokens after a prompt."""

@@ -359,6 +359,8 @@ def test_cells_with_several_choices_are_told(tmp_path: Path) -> None:
     assert not summary_of(
         tmp_path / "t.csv", "m,y\n" + "".join(f"{'ab'[i % 2]} / x{i % 9},{i % 5}\n" for i in range(90))
     ).notes
+    texts = (f'"The soup was of kind {i % 9}, the room number {i // 9} was good",{i % 5}\n' for i in range(90))
+    assert not summary_of(tmp_path / "t.csv", "m,y\n" + "".join(texts)).notes
 
 
 @pytest.mark.parametrize(

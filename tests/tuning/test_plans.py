@@ -149,6 +149,9 @@ def test_what_is_reusable_is_reused_by_a_setting(program: Maker) -> None:
         whole = forms.retimed(graph, Plan("ab2", 7), Switches("steps", name))
         np.testing.assert_array_equal(result(rewritten, **{name: 1}), result(whole))
     assert "reuse" not in forms.retimed(spoken, Plan("ab2", 7), Switches("steps", "reuse")).settings
+    fixed = forms.retimed(spoken, Plan("ab2", 7, reuse=3), Switches("steps"))
+    assert "reuse" not in fixed.settings
+    np.testing.assert_array_equal(result(fixed), result(hand, steps=7))
 
 
 def test_the_share_that_is_spared(program: Maker) -> None:

@@ -51,7 +51,7 @@ void compute(Ort::Session& session, Run& run, const std::string& folder, int num
     const bool is_whole = info.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
     const size_t bytes = info.GetElementCount() * (is_real ? 4 : is_whole ? 8 : 1);
     std::ofstream out(folder + "/" + run.files[i], std::ios::binary);
-    out.write(static_cast<const char*>(results[i].GetTensorRawData()), static_cast<std::streamsize>(bytes));
+    out.write(results[i].GetTensorData<char>(), static_cast<std::streamsize>(bytes));
     told << run.results[i] << " " << run.files[i] << " " << (is_real ? "float32" : is_whole ? "int64" : "bool");
     for (auto size : info.GetShape()) told << " " << size;
     told << "\n";

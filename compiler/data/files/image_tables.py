@@ -16,6 +16,7 @@ from mai.compiler.data.sources.images import SUFFIXES
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.inputs.cells import few_of
+from mai.spec.diagnostics import MaiError
 
 LOOKED_AT = 8  # Values of a column of bytes, of which one at least is a picture where it holds some.
 
@@ -82,6 +83,14 @@ def origins_of(table: TableFile, column: str, folder: str = "") -> Iterator[Orig
     Raises:
         MaiError: the column has other values, a row has no image, or a file is not there.
     """
+    for origin in origins_or_why_not(table, column, folder):
+        if isinstance(origin, MaiError):
+            raise origin
+        yield origin
+
+
+def origins_or_why_not(table: TableFile, column: str, folder: str = "") -> Iterator[Origin | MaiError]:
+    """The images of a table, row by row, or why a row has none. Raises `MaiError` where the column has other values."""
     row = table.first
     for block in read_blocks(table, [table.columns[column]]):
         values = decoded(block[table.columns[column]])
@@ -89,10 +98,13 @@ def origins_of(table: TableFile, column: str, folder: str = "") -> Iterator[Orig
             raise bad(f"{table.path}: `{column}` has neither images nor names of files, but {values.type}")
         for value in values:
             row += 1
-            origin = _origin(table.path, row, value, table.path.parent / folder)
-            if origin is None:
-                raise bad(f"{table.path}, row {row}: `{column}` has no image", help="take the row out")
-            yield origin
+            try:
+                origin = _origin(table.path, row, value, table.path.parent / folder)
+            except MaiError as error:
+                yield error
+                continue
+            what = f"{table.path}, row {row}: `{column}` has no image"
+            yield bad(what, help="take the row out") if origin is None else origin
 
 
 def _origin(table: Path, row: int, value: Any, folder: Path) -> Origin | None:

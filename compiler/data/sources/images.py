@@ -11,6 +11,7 @@ from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad, check_fields_named, check_label_count
 from mai.compiler.data.files.paths import find_files, listed, missing
 from mai.compiler.data.files.saved_sets import saved_files
+from mai.compiler.data.places import Places
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
@@ -146,10 +147,14 @@ class Images(RowSource):
         if key is not None and key not in words:
             raise bad(f"the split looks at `{key}`, which the images have not", help="subfolders are the labels `y`")
         key_rows = words["y"] if key is not None else None
-        return Finite({"x": x, **words}, key=key_rows, notes=(*notes,), framing=self._framing())
+        names = np.array([_name_of(file, wanted.places) for file in wanted.files])
+        places = Places(np.arange(len(names)), files=names)
+        return Finite({"x": x, **words}, key=key_rows, notes=(*notes,), framing=self._framing(), places=places)
 
     def _rows_of_tables(self, wanted: Wanted) -> Finite:
         """Images of a column, and the other columns that fields name."""
+        import numpy as np
+
         from mai.compiler.data.files.image_tables import (
             all_origins,
             columns_of_fields,
@@ -176,17 +181,22 @@ class Images(RowSource):
                 {x: pictures(origins, self._size(), self._framing(), self.channels)},
                 notes=(*notes,),
                 framing=self._framing(),
+                places=Places(np.arange(len(origins))),
             )
         own = {column: fields[field] for field, column in columns.items()}
         words = [columns[field] for field in listed(self.words) if field in columns]
         key = columns.get(key or "", key)
         read = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
-        kept = [origins[row] for row in rows_of(read.columns[ROW])[:].tolist()]
+        numbers = rows_of(read.columns[ROW])[:]
+        kept = [origins[row] for row in numbers.tolist()]
         rows = {field: read.columns[column] for field, column in columns.items()}
         rows[x] = pictures(kept, self._size(), self._framing(), self.channels)
         dates = {field: read.dates[column] for field, column in columns.items() if column in read.dates}
         notes += read.notes
-        return Finite(rows, key=read.columns.get(KEY), notes=(*notes,), framing=self._framing(), dates=dates)
+        return Finite(
+            rows, key=read.columns.get(KEY), notes=(*notes,), framing=self._framing(), dates=dates,
+            places=Places(numbers),
+        )  # fmt: skip
 
     def _framing(self) -> Framing:
         return Framing(self.fit, self.resize, self.resample)
@@ -202,8 +212,20 @@ class Images(RowSource):
         return [folder.name for folder in folders]
 
 
+def images_below(folder: Path) -> list[Path]:
+    """The images in a folder, and in those inside it, in order; what is hidden is left out."""
+    files = (path for path in folder.rglob("*") if _is_picture(path) and path.is_file())
+    return sorted(path for path in files if not any(part[0] == "." for part in path.relative_to(folder).parts))
+
+
 def _sides(size: int | tuple[int, int]) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else size
+
+
+def _name_of(file: Path, places: Sequence[Path]) -> str:
+    """An image's name from the folder on that a spec names, after the name of that where there are several."""
+    folder = next((place for place in places if place in file.parents), file.parent)
+    return file.relative_to(folder if len(places) == 1 else folder.parent).as_posix()
 
 
 def _notes_of_left_out(place: Path) -> Iterator[str]:

@@ -14,7 +14,7 @@ from mai.compiler.data.rows import Columns, Rows
 from mai.compiler.data.sources.series import NEXT, Series, column_of
 from mai.compiler.data.tables.dates import is_in_utc, moments_of
 from mai.compiler.data.tables.files import TableFile, read_blocks
-from mai.compiler.data.windows.ordered import Ordered, read_ordered
+from mai.compiler.data.windows.ordered import Ordered, long_steps, read_ordered
 from mai.compiler.data.windows.times import clock_of, following
 from mai.compiler.data.windows.windows import gaps_of, short_series, starts_of, window_field, without_gaps
 from mai.compiler.ir.types import Type
@@ -69,7 +69,8 @@ def read_asked(
     if not len(starts):
         raise bad(f"{table.path}: {gaps[0]}", help=_instead(series, rows, taken, length, every))
     kept = _kept_gaps(series, rows, taken, starts, length, every)
-    notes = (*rows.notes, *kept, *short_series(short, rows.groups, length, "have no forecast"), *gaps)
+    late = long_steps(series, rows, starts, length)
+    notes = (*rows.notes, *late, *kept, *short_series(short, rows.groups, length, "have no forecast"), *gaps)
     columns = {name: window_field(name, rows.columns, series, starts, type_) for name, type_ in fields.items()}
     has_gaps = series.missing == "keep"
     (numbered,), _ = number_labels([columns], fields, trained, None, has_gaps)

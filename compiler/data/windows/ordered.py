@@ -54,10 +54,9 @@ def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[st
         names = _names(columns[series.group], values)
     order = _order(series, times, groups)
     groups, times = groups[order], None if times is None else times[order]
-    more = _gaps(series, times, groups)
     if not (np.diff(order) > 0).all():
         columns = {name: choose_of(column, order) for name, column in columns.items()}
-    return Ordered(columns, groups, names, times, order, (*read.notes, *more), read.dates)
+    return Ordered(columns, groups, names, times, order, read.notes, read.dates)
 
 
 def _names(column: Column, values: Array) -> list[str | float]:
@@ -116,18 +115,27 @@ def _are_of_turned_clocks(moments: Array) -> bool:
     return bool(are_sundays and (moments - days < np.timedelta64(4, "h")).all() and (moments > days).any())
 
 
-def _gaps(series: Series, times: Array | None, groups: Array) -> list[str]:
-    """What is to be said of steps of time that are longer than usual."""
-    if times is None or len(times) < 3:
+def long_steps(series: Series, rows: Ordered, starts: Array | None = None, length: int = 0) -> list[str]:
+    """What is to be said of steps of time that are longer than usual.
+
+    Args:
+        starts: the first rows of windows, in order, so many rows of `length` each, where only what these go over is to be told.
+    """
+    if rows.times is None or len(rows.times) < 3:
         return []
-    steps = np.diff(times.astype(float))[np.diff(groups) == 0]
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    long = int((steps > LONG * usual).sum())
-    if not long:
+    steps, inside = np.diff(rows.times.astype(float)), np.diff(rows.groups) == 0
+    usual = float(np.median(steps[inside])) if inside.any() else 0.0
+    long = np.flatnonzero(inside & (steps > LONG * usual))
+    if starts is not None:
+        long = long[np.searchsorted(starts, long, "right") > np.searchsorted(starts, long + 2 - length)]
+    if not len(long):
         return []
-    say = _duration if times.dtype.kind == "i" else "{:g}".format
-    reach = f"longer than the usual {say(usual)}, the longest {say(float(steps.max()))}"
-    return [f"{long:,} of {len(steps):,} steps of `{series.time}` are {reach}: windows go over them"]
+    longest = int(long[np.argmax(steps[long])])
+    say = _duration if rows.times.dtype.kind == "i" else "{:g}".format
+    of = f" of `{rows.names[rows.groups[longest]]}`" if rows.names is not None else ""
+    reach = f"longer than the usual {say(usual)}, the longest{of} {say(float(steps[longest]))}"
+    windows = "windows go over them" if starts is None else "forecasts are made from windows that go over them"
+    return [f"{len(long):,} of {int(inside.sum()):,} steps of `{series.time}` are {reach}: {windows}"]
 
 
 def _duration(microseconds: float) -> str:

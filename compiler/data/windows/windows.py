@@ -25,7 +25,7 @@ from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.sources.series import NEXT, Series, column_of
 from mai.compiler.data.splitting.splits import HELD_OUT, GroupSplit, NoneHeldOut, Parts
 from mai.compiler.data.tables.files import TableFile
-from mai.compiler.data.windows.ordered import numbers_of, read_ordered
+from mai.compiler.data.windows.ordered import long_steps, numbers_of, read_ordered
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
 
@@ -85,7 +85,7 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     asked = fields if fields is not None else dict.fromkeys(rows.columns)
     windows = {name: window_field(name, rows.columns, series, whole, type_) for name, type_ in asked.items()}
     parts = _parts(series, whole, rows.groups, rows.times)
-    notes = (*rows.notes, *short_series(short, rows.groups, length, "are left out"), *gaps)
+    notes = (*rows.notes, *long_steps(series, rows), *short_series(short, rows.groups, length, "are left out"), *gaps)
     begins = whole + (series.window if series.horizon else 0)
     places = Places(rows.places[begins], begins, series.horizon or series.window)
     dates = {name: rows.dates[column_of(name)] for name in asked if column_of(name) in rows.dates}

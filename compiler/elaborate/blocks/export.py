@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
+from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.blocks.integrals.arrival import count_evaluations
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
@@ -16,6 +16,7 @@ from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value, Wei
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import DType
 from mai.spec import ast
+from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Label, Reporter
 
 SEED, NUMBER = "seed", "example"  # Inputs by which each example has draws of its own.
@@ -43,10 +44,41 @@ def elaborate_export(
     graph = _elaborate(declaration, module, first, own, {})
     if any(d.slug == "dimension-unknown" for d in first.diagnostics):
         return _elaborate(declaration, module, report, weights, numbers)
+    _take(first, own, report, weights)
+    return graph
+
+
+ExportMaker = Callable[[ast.Function, Module, Reporter, dict[str, Weight], Mapping[str, Size]], Graph | None]
+
+
+def elaborate_before_training(
+    declaration: ast.Function, module: Module, report: Reporter, weights: dict[str, Weight], numbers: Mapping[str, Size]
+) -> Graph | None:
+    """The same; None, without a word, where it has errors: the train blocks may have the parameters that it reads."""
+    first, own = Reporter(), dict(weights)
+    graph = elaborate_export(declaration, module, first, own, numbers)
+    if graph is not None:
+        _take(first, own, report, weights)
+    return graph
+
+
+def may_wait(declaration: ast.Function, module: Module, weights: Mapping[str, Weight]) -> bool:
+    """Whether an export reads parameters of a net that has none yet: only training may call it."""
+    nets = {field.path.partition(".")[0] for field in nodes_of(declaration, ast.Field) if field.path is not None}
+    own = {weight.owner for weight in weights.values()} if nets else set[str]()
+    return any(isinstance(module.names.get(net), Function) and net not in own for net in nets)
+
+
+def exports_of(file: ast.File) -> list[ast.Function]:
+    """The exports of a file, as they are written."""
+    return [d for d in file.declarations if isinstance(d, ast.Function) and d.kind == "export"]
+
+
+def _take(first: Reporter, own: Mapping[str, Weight], report: Reporter, weights: dict[str, Weight]) -> None:
+    """Take over what was tried aside."""
     weights.update(own)
     for diagnostic in first.diagnostics:
         report.add(diagnostic)
-    return graph
 
 
 def _is_named(dim: ast.Expr, numbers: Mapping[str, Size]) -> bool:

@@ -83,7 +83,7 @@ def leaves_folder(path: str) -> bool:
 
 def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Weight]) -> None:
     """Check that every rule matches a parameter, and that every parameter has a rule."""
-    for target in (each.target for each in (*loading.rules, *loading.sets)):
+    for target in [*(rule.target for rule in loading.rules), *(each.target for each in loading.sets)]:
         if not any(target.match(name) for name in weights):
             named = target.text
             guess = closest(named, weights) if not target.numbers and not target.texts else _pattern(named, weights)
@@ -162,7 +162,7 @@ class Reader:
             form = '`"text.*" = family("clip_text", "text_encoder")`: a set of rules, and what stands before its names in the file'
             raise self.e.fail("weights-rule", rule.value.span, f"a family is written {form}")
         name, part = words[0].value, words[1].value if len(words) == 2 else ""
-        numbers = {n: v for n, v in module.names.items() if type(v) in (int, float)}
+        numbers = {n: v for n, v in module.names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
         sets = family_of([f"{name}@{part}"], numbers).sets if name in set_names() else ()
         if not sets:
             guess = closest(name, set_names())

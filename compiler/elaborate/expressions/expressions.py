@@ -140,7 +140,7 @@ def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
 def _no_parameter(e: Context, expr: ast.Field, net: str, path: str) -> Binding:
     own = [name for name in e.weights if name.startswith(f"{net}.")]
     guess = meant_among(expr.span, path, own) if path == expr.span.text else None
-    first = f"call `{net}` above it, or in an export before it; train blocks are read after all exports"
+    first = f"call `{net}` above it, in an export before it or in a train block"
     help: Help = guess or (f"it has {', '.join(own[:6])}" if own else first)
     return e.error("unknown-name", expr.span, f"`{net}` has no parameter `{expr.span.text}` here", help=help)
 

@@ -171,6 +171,16 @@ class OnnxBackend(Nodes):
         """The size of `x` along an axis in memory, as an int64 scalar."""
         return self.scalar(self.resolve(self.physical[x][axis]))
 
+    def checked(self, index: ir.Value, x: ir.Value, axis: Integer) -> ir.Value:
+        """Places along an axis of `x`, in a form in which ONNX Runtime refuses those beyond it.
+
+        Rows at a `Range` it reads as a slice, which has fewer rows where the axis has, in silence.
+        """
+        made = index.producer()
+        if made is None or made.op_type != "Range" or self.physical[x][axis] == self.physical[index][0]:
+            return index
+        return self.Abs(index)
+
     def is_of_a_turn(self, x: ir.Value, axis: Integer) -> bool:
         """Whether an axis has the new tokens of one turn of a growing text: few, since a long prompt is read in blocks."""
         size = str(self.physical[x][axis])

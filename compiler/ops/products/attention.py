@@ -113,9 +113,11 @@ class Attention(Operation):
         op: Onnx[V], q: V, k: V, v: V,
         *, heads: int, kv_heads: int, causal: bool, window: int, sinks: int, softcap: float,
     ) -> V:  # fmt: skip
-        form = Rows(op, heads, kv_heads, op.size_along(q, -1) // heads, causal, window, sinks, softcap)
+        rows, columns = (op.sizes(x)[-2] for x in (q, k))
+        one, width = rows == 1 or op.is_of_a_turn(q, -2), op.size_along(q, -1) // heads
+        form = Rows(op, heads, kv_heads, width, causal, window, sinks, softcap, one)
         a, b, c = (op.flat_lead(x, 2) for x in (q, k, v))
-        result = form.attended(a, b, c, 0 if op.is_of_a_turn(q, -2) else op.sizes(q)[-2], op.sizes(k)[-2])
+        result = form.attended(a, b, c, rows, columns)
         return op.unflat_lead(result, q, 2)
 
     @staticmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ops.backends import Onnx, Scalar, V
-from mai.compiler.ops.products.scores import headed_by_onnx, weighed_by_onnx
+from mai.compiler.ops.products.scores import headed_by_onnx, scaled_by_onnx, weighed_by_onnx
 from mai.spec.record import record
 
 ROWS = 64  # Of a block.
@@ -28,11 +28,12 @@ class Rows:
     window: int
     sinks: int
     softcap: float
+    one: bool  # Whether there is one row, or those of a turn of a growing text: few, mostly one.
 
     def attended(self, q: V, k: V, v: V, rows: Scalar[V], columns: Scalar[V]) -> V:
-        """So many rows, which look at so many columns: those of their own text or of another; 0 rows are always few."""
+        """So many rows, which look at so many columns: those of their own text or of another."""
         op: Onnx[V] = self.op
-        if op.unroll or any(isinstance(size, int) and size <= FEW for size in (rows, columns)):
+        if self.one or op.unroll or any(isinstance(size, int) and size <= FEW for size in (rows, columns)):
             return self.at_once(q, k, v)
         if isinstance(rows, int):
             return self.in_blocks(q, k, v)
@@ -73,6 +74,8 @@ class Rows:
         op: Onnx[V] = self.op
         if op.opset >= 23:
             counts = {"q_num_heads": self.heads, "kv_num_heads": self.kv_heads, "softcap": self.softcap}
+            if self.one:
+                q, counts = scaled_by_onnx(op, q, self.width), {**counts, "scale": 1.0}
             return op.Attention(q, k, v, allowed, is_causal=int(causal), **counts)
         keys, values = (headed_by_onnx(op, x, self.kv_heads, self.width) for x in (k, v))
         return weighed_by_onnx(op, q, keys, values, allowed, self.softcap, (self.heads, self.kv_heads, self.width))

@@ -12,6 +12,7 @@ from mai.compiler.ops.products.scores import (
     headed,
     headed_by_onnx,
     headed_by_torch,
+    scaled_by_onnx,
     weighed,
     weighed_by_onnx,
     weighed_by_torch,
@@ -69,7 +70,8 @@ class CachedAttention(Operation):
         mask = op.where_made(mask, "of all heads", partial(op.Unsqueeze, mask, op.ints([1])))
         if op.opset >= 23:
             counts = {"q_num_heads": heads, "kv_num_heads": kv_heads, "softcap": softcap, "is_causal": 1}
-            result = op.several("Attention", 3, a, b, c, mask, keys, values, **counts)
+            rows = scaled_by_onnx(op, a, op.size_along(q, -1) // heads)
+            result = op.several("Attention", 3, rows, b, c, mask, keys, values, scale=1.0, **counts)
         else:
             width = op.size_along(q, -1) // heads
             keys, values = (
@@ -170,9 +172,8 @@ class FixedAttention(Operation):
         causal = op.LessOrEqual(column, op.Unsqueeze(own, op.ints([1])))
         allowed = op.Unsqueeze(op.And(mask, causal), op.ints([1]))
         if op.opset >= 23:
-            seen_rows = op.Attention(
-                headed_by_onnx(op, a, heads, width), new_keys, new_values, allowed, softcap=softcap
-            )
+            queries = headed_by_onnx(op, scaled_by_onnx(op, a, width), heads, width)
+            seen_rows = op.Attention(queries, new_keys, new_values, allowed, softcap=softcap, scale=1.0)
             y = op.reshape(op.Transpose(seen_rows, perm=[0, 2, 1, 3]), [0, 0, heads * width])
         else:
             y = weighed_by_onnx(op, a, new_keys, new_values, allowed, softcap, (heads, kv_heads, width))

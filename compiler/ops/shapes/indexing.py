@@ -182,7 +182,10 @@ class Take(Operation):
     def onnx(op: Onnx[V], x: V, index: V, axis: int, rank: int, index_rank: int) -> V:
         position, lead = op.rank(x) + axis, op.rank(index) - index_rank
         if op.rank(x) == rank or not lead:
-            result = op.rows(x, index) if axis == -2 == -rank and op.few_bits(x) else op.Gather(x, index, axis=axis)
+            if axis == -2 == -rank and op.few_bits(x):
+                result = op.rows(x, index)
+            else:
+                result = op.Gather(x, op.checked(index, x, axis), axis=axis)
             total = op.rank(x) + op.rank(index) - 1
             order = [*range(position, position + lead), *range(position), *range(position + lead, total)]
             return op.Transpose(result, perm=order) if position and lead else result

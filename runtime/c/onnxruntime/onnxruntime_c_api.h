@@ -1,4 +1,4 @@
-/* The part of ONNX Runtime's C interface that `runtime/c` uses, for machines that have the library without its header, as that of Python's
+/* The part of ONNX Runtime's C interface that `runtime/c` and the program of the table of hosts use, for machines that have the library without its header, as that of Python's
    package. Functions are only ever added at the end of that interface, so that each keeps its place. A program that calls ONNX Runtime itself
    takes ONNX Runtime's own `onnxruntime_c_api.h`. */
 #ifndef ONNXRUNTIME_C_API_H
@@ -68,7 +68,8 @@ typedef struct OrtApi {
   OrtStatus *(*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo *, void *, size_t, const int64_t *, size_t, ONNXTensorElementDataType, OrtValue **);
   void *unused_50[1];
   OrtStatus *(*GetTensorMutableData)(OrtValue *, void **);
-  void *unused_52[9];
+  void *unused_52[8];
+  OrtStatus *(*GetTensorElementType)(const OrtTensorTypeAndShapeInfo *, ONNXTensorElementDataType *);
   OrtStatus *(*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo *, size_t *);
   OrtStatus *(*GetDimensions)(const OrtTensorTypeAndShapeInfo *, int64_t *, size_t);
   void *unused_63[1];

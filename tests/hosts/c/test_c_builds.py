@@ -64,7 +64,7 @@ int main(int, char **files) {
   auto done = mai::call(steps).set("batch", 2).set_integer("steps", 5).timeout(60).run();
   std::cout << (done.floats() == shown && mai::call(steps).set("batch", 2).set("steps", 5).run().floats() == shown) << "\n";
   auto answer = mai::call(named).give("x", std::vector<float>{1, 2}, {1, 2}).give("w", {1, 1.5}, {2}).give("label", {2}, {1}).run();
-  std::cout << answer.floats()[0] << "\n";
+  std::cout << answer.floats()[0] << answer.notes() << "\n";
   refuse([&] { sampler.timeout(1e-9).run(); });
   std::cout << sampler.timed_out() << sampler.was_cancelled() << "\n";
   refuse([&] { named.label_of("label", "white"); });

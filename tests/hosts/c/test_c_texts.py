@@ -13,7 +13,7 @@ from mai.compiler.onnx.export import export_step
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from tests.support.c_host import Host
+from tests.support.c_host import Host, with_manifest
 from tests.support.hosts import TEXT
 
 pytestmark = pytest.mark.slow
@@ -31,6 +31,23 @@ def test_a_text_is_that_of_python(host: Host, files: Path) -> None:
     assert host.text(host.call(step, seed=3), [-1, -1, *prompt], 7) == host.text(host.call(step, seed=3), prompt, 7)
     assert host.c.mai_tokens_are_bytes(step) == 1
     assert host.c.mai_tokenizer(step) is None
+
+
+@pytest.mark.parametrize("file", ["text.generate", "text.generate.step"])
+def test_a_text_longer_than_those_of_training_is_told(host: Host, files: Path, file: str) -> None:
+    read = host.load(
+        with_manifest(files / f"{file}.onnx", f"short.{file}", lambda whole: whole["text"].update(context=10))
+    )
+    for prompt, note in ((b"The ", []), (b"The n", ["this text may have more than 10 tokens, and the model was trained on none so long: "
+                                                      "what it writes there may be worse"])):  # fmt: skip
+        call = host.call(read)
+        assert host.notes(call) == []
+        if "step" in file:
+            host.text(call, list(prompt))
+        else:
+            host.give(call, "prompt", np.array([list(prompt)]))
+            host.results(call)
+        assert host.notes(call) == note
 
 
 def test_one_turn_is_a_call_like_others(host: Host, files: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mai.runtime import ModelError, load
 from mai.runtime.model.manifest import DateForm, Facts
 from tests.support.c_host import Host, with_manifest, with_port
+from tests.support.cases.far_numbers import NEAR, UNLIKE, notes_of, write_file
 from tests.support.cases.words import WORDS, words_manifest
 
 pytestmark = pytest.mark.slow
@@ -140,6 +141,18 @@ def test_dates_that_a_manifest_does_not_bound(host: Host, files: Path, bounds: d
     facts = {"x": {"dates": ["day"], **bounds}}
     path = with_manifest(files / "flow.far.onnx", "unbounded", lambda whole: whole.update(facts=facts))
     host.give(host.call(host.load(path)), "x", np.array([[20240501]], np.float32))
+
+
+def test_what_is_said_of_numbers_far_from_those_of_the_data(host: Host, tmp_path: Path) -> None:
+    """As in Python, to the letter, each time of the values that the call has then."""
+    file = write_file(tmp_path)
+    model, plain = host.load(file), load(file)
+    call = host.call(model)
+    for each in (*UNLIKE, {}):
+        for name, value in (NEAR | each).items():
+            host.give(call, name, np.asarray(value, np.float32))
+        assert host.notes(call) == notes_of(plain, NEAR | each), each
+        host.results(call)
 
 
 def test_truth_values_are_any_byte(host: Host, files: Path) -> None:

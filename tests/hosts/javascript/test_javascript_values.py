@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from onnx import helper
 from mai.compiler.program import Program
 from mai.runtime import ModelError, load
 from mai.runtime.model.manifest import DateOrder, Facts
+from tests.support.cases.far_numbers import NEAR, UNLIKE, notes_of, write_file
 from tests.support.cases.small_files import build, manifest, output, real
 from tests.support.cases.words import NAMES, WORDS, words_manifest
 from tests.support.hosts import ROOT
@@ -183,45 +183,23 @@ def test_words_are_the_labels_that_cells_are(javascript: JavaScript, tmp_path: P
 
 def test_numbers_far_from_those_of_the_data(javascript: JavaScript, tmp_path: Path) -> None:
     """The notes are those of Python, to the letter; so is what is said of batches of two lengths, and of what is missing."""
-    ports = [real("one"), real("x", 2), real("many", 7), real("day")]
-    facts = {
-        "one": Facts(low=[0], high=[1e-5], middle=[5e-6]),
-        "x": Facts(low=[1, 5], high=[9, 5], middle=[5, 5], columns=["left", "right"]),
-        "many": Facts(low=[0] * 7, high=[1] * 7, middle=[0.5] * 7),
-        "day": Facts(low=[10957], high=[19844], middle=[15000], dates=["day"]),
-    }
-    described = manifest([p.model_copy(update={"gaps": False}) for p in ports], [], [output("f")])
-    file = tmp_path / "f.onnx"
-    described = described.model_copy(update={"facts": facts})
-    file.write_bytes(build(described, [helper.make_node("Identity", ["one"], ["f"])]).SerializeToString())
-    right: dict[str, Any] = {"one": 0, "x": [5, 5], "many": [0.5] * 7, "day": 15000}
-    changed = [
-        {},
-        {"one": [3e-5, 1, 0], "x": [[17, 1e9], [18, 5], [-7, 5]]},
-        {"one": 1234567.0, "many": [-2.5] * 7},
-        {"one": [0, 1e-9], "x": [[5, 5]] * 3},
-        {"one": None},
-        {"day": None},
-        {"one": []},
-    ]
-    model = load(file)
-    answers = javascript([{"file": str(file), "values": right | each} for each in changed])
-    for answer, each in zip(answers, changed, strict=True):
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            try:
-                model(**(right | each))
-                error = None
-            except ModelError as refusal:
-                error = f"{refusal.message}: {refusal.help}" if refusal.help else refusal.message
-        assert answer.get("notes", []) == [str(each.message) for each in said]
-        assert answer.get("error", "").replace("(null)", "(None)") == (error or "")
+    file = write_file(tmp_path)
+    model, wrong = load(file), [{"one": [0, 1e-9], "x": [[5, 5]] * 3}, {"one": None}, {"day": None}, {"one": []}]
+    answers = javascript([{"file": str(file), "values": NEAR | each} for each in (*UNLIKE, *wrong)])
+    for answer, each in zip(answers, UNLIKE, strict=False):
+        assert answer.get("notes", []) == notes_of(model, NEAR | each), each
+    for answer, each in zip(answers[len(UNLIKE) :], wrong, strict=True):
+        with pytest.raises(ModelError) as refused:
+            model(**(NEAR | each))
+        said = refused.value
+        error = f"{said.message}: {said.help}" if said.help else said.message
+        assert answer["error"].replace("(null)", "(None)") == error
     assert answers[1]["notes"] == [
         "`one`: 2 rows are far outside of what training had, 0 to 1e-05: 3e-05 for one",
         "`left`: 1 row is far outside of what training had, 1 to 9: 18 for one",
     ]
     assert answers[2]["notes"][-1] == "`many`: so are 2 more of its numbers"
-    assert answers[3]["error"] == "the batch is 2 in `one` and 3 in `x`"
+    assert answers[4]["notes"][-1] == "`of`: training had per cent, as `20 %`: 1 is 1 %, and not a share of 1"
 
 
 def test_several_calls_at_once(javascript: JavaScript, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -347,9 +348,15 @@ export generate(prompt: tokens[P], start: tokens[Q], count: int = 5) -> tokens[Q
 
 @pytest.mark.parametrize("read", ["plan", "plan[P:]"])
 def test_a_text_that_another_reads(program: Maker, tmp_path: Path, read: str) -> None:
-    """What was appended is that of the row alone; of the whole text nobody says what a place without a token is."""
+    """What was appended is that of the row alone; of the whole text nobody says what a place without a token is.
+
+    The queries of a turn are scaled before all of its attentions, those to the other text, too: the runtime's product for one row takes no scale.
+    """
     checked = program(spec(NET).replace(TAIL, PLAN.replace("READ", read)))
-    model = load(export(checked, "generate", Trained(weights(checked)), tmp_path).path, providers="cpu")
+    path = export(checked, "generate", Trained(weights(checked)), tmp_path).path
+    nodes = [node for node in ir.load(path).graph.all_nodes() if node.op_type == "Attention"]
+    assert {node.attributes.get_float("scale", 0.0) for node in nodes} == {1.0}
+    model = load(path, providers="cpu")
     prompts, starts = [[3], [5, 1, 2], [9, 4]], [[1, 2, 3], [4], [7, 0]]
     alone = [model(prompt=[p], start=[s])[0].tolist() for p, s in zip(prompts, starts, strict=True)]
     rows = model(prompt=prompts[:1] * 3, start=side_by_side(starts))

@@ -39,7 +39,7 @@ def _register(family: Family) -> None:
             refuse_probabilities(e, logits, written_logits.span, taker, otherwise, PROBABILITIES)
             return _distribution(e, family.by_logits, shape, (logits,))
         numbers = [arguments[p.name].value if p.name in arguments else p.default for p in family.parameters]
-        check_numbers(e, family.name, arguments, numbers)
+        check_numbers(e, family, arguments, numbers)
         return _distribution(e, family.name, shape, tuple(numbers))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Number, is_number
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.functions.setting_ranges import ask_order, ask_range
-from mai.compiler.elaborate.random.families import Parameter, family_of
+from mai.compiler.elaborate.random.families import Family, Parameter
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.elementwise.conversion import written_out
@@ -19,8 +19,10 @@ MOST_INTEGERS = 2**31  # A draw has 32 random bits, and its product with a range
 ORDERED = {"uniform": True, "integers": False, "truncated_normal": False}
 
 
-def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument], numbers: Sequence[Binding]) -> None:
-    """Refuse numbers that no distribution of this kind has; of settings, ask the same at run time.
+def check_numbers(
+    e: Context, family: Family, arguments: Mapping[str, BoundArgument], numbers: Sequence[Binding]
+) -> None:
+    """Refuse numbers that no distribution of this family has; of settings, ask the same at run time.
 
     Args:
         arguments: those that are written, by name.
@@ -29,7 +31,8 @@ def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument],
     Raises:
         Stop: `impossible-draw` was reported.
     """
-    for allowed in family_of(kind).parameters:
+    kind = family.name
+    for allowed in family.parameters:
         argument = arguments.get(allowed.name)
         if argument is None:
             continue
