@@ -377,8 +377,8 @@ def test_files_as_they_were_published_first(tmp_path: Path) -> None:
 
 
 def test_a_head_that_is_not_known(tmp_path: Path) -> None:
-    save(replace(ENCODERS["bert"], model="BertForMultipleChoice").make(), tmp_path)
-    with pytest.raises(MaiError, match="BertForMultipleChoice"):
+    save(replace(ENCODERS["bert"], model="BertForNextSentencePrediction").make(), tmp_path)
+    with pytest.raises(MaiError, match="BertForNextSentencePrediction"):
         imported(tmp_path)
 
 
