@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import nan
+from operator import add
 from typing import Protocol
 
 from mai.compiler.ir.graph import Region, Value
@@ -16,6 +18,7 @@ from mai.compiler.ir.structure import CONTROL, Loop, StepControl
 from mai.compiler.ir.types import DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.reductions.statistics import Norm
 from mai.compiler.ops.shapes.shape import Expand
 from mai.compiler.ops.terms import Term
 from mai.compiler.solvers.dense import Asked, beside, only, within
@@ -26,9 +29,8 @@ from mai.compiler.solvers.tableaus import Rosenbrock, Solver, Tableau
 from mai.compiler.solvers.track import Taken, Track
 from mai.spec.record import record
 
-SAFETY, SMALLEST, LARGEST = 0.9, 0.2, 10.0
+SAFETY, SMALLEST, LARGEST = 0.85, 0.2, 10.0
 FIRST = 1e-6  # A first step where the states or their velocities say nothing.
-WORST = 1e10  # What stands for an error that is no number.
 
 
 @record
@@ -196,7 +198,7 @@ class Way:
         moved = At(
             going.emit(logic.LogicalAnd, kept.emit(logic.LogicalAnd, last).emit(logic.LogicalNot)).value,
             kept.where(tau + length, tau).value,
-            (length * self._factor(error, small)).value,
+            (length * self._factor(error)).value,
             self.chosen(kept, taken.after, at.states),
             self.chosen(kept, taken.slopes, at.slopes),
             evaluations.value,
@@ -257,10 +259,11 @@ class Way:
     # ---------------------------------------------------------------- control
 
     def _error(self, step: Taken) -> Term:
-        """The size of a step's error as a share of what it may be; `WORST` where it is no number."""
+        """The size of a step's error as a share of what it may be, at most what makes the next step `SMALLEST`, as one that is no number does."""
         scale = [self._tolerance(a, b) for a, b in zip(step.before, step.after, strict=True)]
         error = self._norm(step.errors, scale).emit(el.StopGradient)
-        return error.emit(logic.LessEqual, WORST).where(error, WORST)
+        worst = (SAFETY / SMALLEST) ** self.order
+        return error.emit(logic.LessEqual, worst).where(error, worst)
 
     def _tolerance(self, before: Value, after: Value) -> Term:
         """atol + rtol max(|before|, |after|)."""
@@ -271,24 +274,24 @@ class Way:
 
     def _norm(self, parts: list[Value], scale: list[Term]) -> Term:
         """The root mean square of all numbers of an example, each over its scale."""
-        total: Term | None = None
+        shares = [self.term(part) / unit for part, unit in zip(parts, scale, strict=True)]
+        lengths = [share.emit(Norm, axes=tuple(range(-share.rank, 0)), keep=False) for share in shares]
+        assert lengths, "an integral has a state"
+        is_one = len(lengths) == 1
+        total = lengths[0] if is_one else reduce(add, [length * length for length in lengths]).emit(el.Sqrt)
         count = sum((product(part.type.shape) for part in parts), 0)
-        for part, unit in zip(parts, scale, strict=True):
-            share = self.term(part) / unit
-            square = (share * share).sum(tuple(range(-share.rank, 0)))
-            total = square if total is None else total + square
-        assert total is not None, "an integral has a state"
-        return (total / total.size(count)).emit(el.Sqrt)
+        return total / total.size(count).emit(el.Sqrt)
 
-    def _factor(self, error: Term, kept: Term) -> Term:
-        """How much longer the next step is: a step that was kept is followed by none that is shorter.
+    def _factor(self, error: Term) -> Term:
+        """How much longer the next step is, between `SMALLEST` and `LARGEST`. A step that was kept may be followed by a shorter one.
 
-        Control that looks at the error of the step before, too (Gustafsson 1991), was measured: fewer steps in vain and
-        as many more others, between 6 % fewer evaluations on rough velocities and 10 % more on smooth ones.
+        Measured on four velocities with two tolerances and three methods: with a `SAFETY` of 0.9 and no shorter step after one that was
+        kept, 28 % of the evaluations were in vain on rough velocities, now 14 %. It makes 6 to 7 % fewer there, within 7 % as many on
+        smooth ones, and errors are smaller, mostly by a fifth to a third (of 768 paths of 24 random nets with as many evaluations the median by a
+        quarter).
         """
-        wanted = error.emit(el.Maximum, 1e-10).emit(el.Power, -1 / self.order) * SAFETY
-        least = kept.where(1.0, SMALLEST)
-        return wanted.emit(el.Maximum, least).emit(el.Minimum, LARGEST)
+        least = (SAFETY / LARGEST) ** self.order
+        return error.emit(el.Maximum, least).emit(el.Power, -1 / self.order) * SAFETY
 
 
 def below(x: Term, number: float) -> Term:

@@ -39,6 +39,10 @@ def read_runs(folders: Sequence[Path]) -> list[Summary]:
     summaries = [summary(run) for run in dict.fromkeys(run for folder in folders for run in runs_in(folder))]
     if not summaries:
         where = ", ".join(map(str, folders))
+        ended = [run for folder in folders for run in not_begun(folder)]
+        if ended:
+            help = f"{ended[0] / LOG} says why"
+            raise ModelError("file-not-found", f"none of the {len(ended):,} runs in {where} has begun", help)
         raise ModelError("file-not-found", f"there are no runs in {where}", "mai train SPEC --out RUN begins one")
     return summaries
 

@@ -15,7 +15,8 @@ from mai.runtime.run_folders.files import RECORD
 class RunRecord:
     """Where the spec stands and the digest of its text, which consts were `sets` and files of data named, and the seed, batch and steps of the first block.
 
-    `examples` tells the data that it was trained on from others, the latest last: a run may go on with other data. `began` is the time of
+    `examples` tells the data that it was trained on from others, the latest last: a run may go on with other data. `since` is,
+    of the train block in which it last went on with other data, spec or consts, by its name, the step after which: earlier figures are of others. `began` is the time of
     day in seconds since 1970, `version` that of mai.
     """
 
@@ -30,6 +31,7 @@ class RunRecord:
     began: float = 0.0
     version: str = mai.__version__
     examples: tuple[str, ...] = ()
+    since: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_record(folder: Path) -> RunRecord | None:

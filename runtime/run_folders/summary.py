@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from mai.runtime.run_folders.files import FAILURE, METRICS, RECORD, WEIGHTS, checkpoints, holds_run, step_of
@@ -82,11 +83,20 @@ def last_figures(lines: tuple[Line, ...]) -> dict[str, float]:
     return {}
 
 
-def note_of_first(lines: Sequence[Line], metric: str = "loss", goal: Literal["min", "max"] = "min") -> str | None:
-    """What is said where the first look of a run's last block at the held-out examples found its weights best; None where it did not, or few were taken."""
+def note_of_first(
+    lines: Sequence[Line],
+    metric: str = "loss",
+    goal: Literal["min", "max"] = "min",
+    since: Mapping[str, int] = MappingProxyType({}),
+) -> str | None:
+    """What is said where the first look of a run's last block at the held-out examples found its weights best; None where it did not, or few were taken.
+
+    `since` is the step of a block after which the run went on with other data, spec or consts, by the block's name: looks before it do not count.
+    """
     block = lines[-1].get("block") if lines else None
-    name, sign = f"{HELD_OUT}{metric}", 1 if goal == "min" else -1
-    looks = [(int(line["step"]), float(line[name])) for line in lines if name in line and line.get("block") == block]
+    name, sign, after = f"{HELD_OUT}{metric}", 1 if goal == "min" else -1, since.get(str(block or ""), 0)
+    own = (line for line in lines if name in line and line.get("block") == block and int(line["step"]) > after)
+    looks = [(int(line["step"]), float(line[name])) for line in own]
     if len(looks) < FEWEST or not all(sign * looks[0][1] < sign * value for _, value in looks[1:]):
         return None
     (step, first), (_, last) = looks[0], looks[-1]

@@ -26,11 +26,13 @@ from mai.compiler.onnx.lowering.backend import OnnxBackend
 from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.onnx.prepared import Prepared, prepare_export
 from mai.compiler.onnx.turns.compare import starts
-from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.reductions import Sum
+from mai.compiler.ops.reductions.statistics import Norm
 from mai.compiler.passes.loops.tapes.replay import replayed
 from mai.compiler.passes.loops.tapes.tape import taped, taped_loops
 from mai.compiler.program import Program
+from mai.compiler.solvers.adaptive import LARGEST, SAFETY
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import MaiError
@@ -144,10 +146,13 @@ FAULTS: dict[str, tuple[Callable[[Node], bool], Callable[[Copier, Node], None]]]
     "a weight of the error": (_is(-1 / 8), _constant(-0.14)),
     "a tolerance": (_is(1e-3), _constant(1.3e-3)),
     "which errors are small enough": (lambda n: n.op is logic.LessEqual, _other(logic.GreaterEqual)),
-    "the norm of the error": (lambda n: n.op is el.Sqrt, _first_input),
+    "the norm of the error": (
+        lambda n: n.op is Norm,
+        lambda copier, node: copier.bind(node, copier.builder.emit(Sum, copier[node.inputs[0]], **node.attributes)),
+    ),
     "the power of the error": (_is(-1 / 3), _constant(-1 / 4)),
-    "the safety of the next step": (_is(0.9), _constant(0.8)),
-    "the longest next step": (_is(10.0), _constant(4.0)),
+    "the safety of the next step": (_is(SAFETY), _constant(0.8)),
+    "the longest next step": (_is((SAFETY / LARGEST) ** 3), _constant((SAFETY / 4) ** 3)),
     "the last step": (lambda n: n.op is logic.GreaterEqual, _other(logic.LessEqual)),
     "who goes on": (lambda n: n.op is logic.LogicalNot, _first_input),
     "the time of a stage": (

@@ -15,6 +15,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.elementwise import clip, exponential
+from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.losses import loss
 from mai.compiler.ops.reductions import norm, places, statistics, truth
 from mai.compiler.ops.reductions.prod import Prod
@@ -111,3 +112,28 @@ def test_extremes(
     graph.output_names = ["y"]
     result = agree(graph, {f"x{place}": array for place, array in enumerate(arrays)}, {})
     assert np.isfinite(result).all()
+
+
+OF_REALS = [
+    op
+    for op in OPERATIONS.values()
+    if issubclass(op, Elementwise)
+    and all(s is not None and s.kind not in ("int", "natural", "bool") for s in op.cases[0].inputs)
+]
+
+
+@pytest.mark.parametrize("op", OF_REALS, ids=lambda op: op.name)
+def test_an_operand_that_may_give_no_number_says_where_it_gives_one(op: type[Operation]) -> None:
+    """There an operation is computed, and differentiated, whose result `where` does not take."""
+    count = len(op.cases[0].inputs)
+    attributes = {**op.attributes, **op.cases[0].attributes}
+
+    def is_finite(operand: int, number: float) -> bool:
+        inputs = [np.float32(number if place == operand else 0.5) for place in range(count)]
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(op.reference(np, *inputs, **attributes)).all())
+
+    numbers = {operand: number for operand, number in op.steep.items() if isinstance(number, float)}
+    unsafe = {place for place in range(count) if not all(is_finite(place, number) for number in (-2, 0, 2, 200))}
+    assert unsafe <= numbers.keys() <= {*range(count)}
+    assert all(is_finite(operand, number) for operand, number in numbers.items())

@@ -307,7 +307,7 @@ def test_the_best_is_judged_by_what_there_is_now(
     assert float(weights(tmp_path)["f.w"]) < 0
     record = read_record(tmp_path)
     assert record is not None
-    assert (record.steps, record.sets) == (12, {"goal": "7"})
+    assert (record.steps, record.sets, record.since) == (12, {"goal": "7"}, {"": 3})
 
 
 def test_where_there_is_nothing_to_resume_that_is_said(program: Maker, tmp_path: Path) -> None:

@@ -341,6 +341,15 @@ def test_columns_between_blanks_are_refused(name: str, tmp_path: Path) -> None:
         describe([tmp_path / name])
 
 
+@pytest.mark.parametrize("form", ["{y}-{m:02d}", "{y}-W{m:02d}", "{y}W{m:02d}-1", "{y}Q{q}", "Q{q} {y}"])
+def test_months_weeks_and_quarters_are_no_labels(form: str, tmp_path: Path) -> None:
+    """A label of training is that of no later week: the column is left out, and it is said what to write."""
+    cells = [form.format(y=2020 + i % 5, m=1 + i % 12, q=1 + i % 4) for i in range(60)]
+    when, _ = summary_of(tmp_path / "t.csv", "w,y\n" + "".join(f"{cell},{i}\n" for i, cell in enumerate(cells))).columns
+    why = str(why_not(when))
+    assert why.startswith("what looks like dates, `") and why.endswith("months, weeks and quarters as their first day")
+
+
 def test_cells_with_several_choices_are_told(tmp_path: Path) -> None:
     modes = [
         "bus; bike",

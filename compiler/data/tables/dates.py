@@ -18,7 +18,7 @@ DAY, OR_WRITE = "1970-01-01", "or write dates as 2024-03-14"
 KINDS = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
 LIKE_A_DATE = (
     r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}/\d{1,2}/\d{2}|\d{2}\.\d{2}\.\d{2}|\d{1,2}[-. ]{1,2}[A-Za-z]{3,9}[-., ]{1,2}\d{2,4}"
-    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4})(?:$|[ T,])"
+    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}|(?:19|20)\d{2}-(?:0[1-9]|1[0-2])|\d{4}-?W\d{1,2}(?:-\d)?|\d{4}[-/ ]?Q[1-4]|Q[1-4][-/ ]?\d{4})(?:$|[ T,])"
 )
 LIKE_A_DURATION = r"^(?:-?(?:\d+ days?,? )?\d{1,3}:\d{2}(?::\d{2}(?:[.,]\d+)?)?|-?P(?:\d+[DW])?(?:T(?:[\d.]+[HMS])+)?)$"
 NO_DURATION = "write durations, and times of day, as numbers of one unit, as minutes"
@@ -32,7 +32,7 @@ TELLING: Mapping[DateOrder, str] = {
 NEEDS_ORDER = r"^\d{1,2}(?:[-/]\d{1,2}[-/](?:\d{4}|\d{2})|\.\d{1,2}\.\d{2})(?:$|[ T,])"
 IN_WORDS: Mapping[DateOrder, str] = {"day_first": "the day first", "month_first": "the month first"}
 SHORT_YEAR = r"^(?:\d{1,2}[-/.]\d{1,2}[-/.]|\d{1,2}[-. ]{1,2}[A-Za-z]{3,9}[-., ]{1,2})\d{2}(?:$|[ T,])"
-HELP = "write dates as 2024-03-14, 2024-03-14 09:30:00 or 14.03.2024, with an offset, +02:00, all or none"
+HELP = "write dates as 2024-03-14, 2024-03-14 09:30:00 or 14.03.2024, with an offset, +02:00, all or none; months, weeks and quarters as their first day"
 
 
 def moments_of(text: pa.Array, order: DateOrder | None) -> pa.Array | None:

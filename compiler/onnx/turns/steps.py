@@ -155,13 +155,11 @@ def _errors(kept: Array, factor: Array, order: int) -> tuple[Array, Array]:
 
     Not a number where no error gives such a factor.
     """
-    least = np.where(kept, 1.0, SMALLEST)
     error = (SAFETY / np.maximum(factor.astype(np.float64), 1e-30)) ** order
     low = np.where(factor > LARGEST * (1 - EXACT), 0.0, error)
-    high = np.where(factor < least * (1 + EXACT), np.where(kept, 1.0, np.inf), error)
-    low = np.where(kept & (factor < 1 + EXACT), SAFETY**order, low)
-    outside = (factor > LARGEST * (1 + EXACT)) | (factor < least * (1 - EXACT))
-    outside |= ~kept & (factor > SAFETY * (1 + EXACT))
+    high = np.where(factor < SMALLEST * (1 + EXACT), np.inf, error)
+    outside = (factor > LARGEST * (1 + EXACT)) | (factor < SMALLEST * (1 - EXACT))
+    outside |= np.where(kept, factor < SAFETY * (1 - EXACT), factor > SAFETY * (1 + EXACT))
     return np.where(outside, np.nan, low), np.where(outside, np.nan, high)
 
 

@@ -44,10 +44,12 @@ class Artifacts:
                 self.out, self.program, options, self.seed, self.batch, steps, device, digest_of_data(self.data)
             )
         elif options.resume and self.stage.checkpoint is not None:
-            self._say_what_changed(self.stage.checkpoint, options)
-            update_record(
-                self.out, self.program, options, None if self.stage.ended else steps, digest_of_data(self.data)
-            )
+            checkpoint = self.stage.checkpoint
+            self._say_what_changed(checkpoint, options)
+            step = {self.training.name or "": checkpoint.step - self.stage.before}
+            since = step if self.others_in(checkpoint) else {}
+            own_steps = None if self.stage.ended else steps
+            update_record(self.out, self.program, options, own_steps, digest_of_data(self.data), since)
         (self.out / folder.FAILURE).unlink(missing_ok=True)
         if self.data.tokenizer not in (None, BYTES):
             write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())

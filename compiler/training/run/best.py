@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.training import settings
 from mai.runtime.run_folders.files import METRICS
+from mai.runtime.run_folders.record import read_record
 from mai.runtime.run_folders.summary import note_of_first, read_lines
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ PREFIX = "best/"
 def notes_of_run(out: Path, kept: settings.Kept) -> list[str]:
     """What is said of the run in a folder whose weights were best at the first look, of those that are `kept` or by the loss."""
     metric, goal = (kept.metric, kept.direction) if isinstance(kept, settings.Best) else ("loss", "min")
-    note = note_of_first([*read_lines(out / METRICS)], metric, goal)
+    record = read_record(out)
+    note = note_of_first([*read_lines(out / METRICS)], metric, goal, {} if record is None else record.since)
     return [] if note is None else [note]
 
 

@@ -54,12 +54,17 @@ def write_record(
     _write(folder, replace(_spec_and_data(run, program, options), steps=steps))
 
 
-def update_record(folder: Path, program: Program, options: Options, steps: int | None, examples: str) -> None:
-    """Of a run that goes on: the spec, consts and files of data that it goes on with, and its `steps` where they are those of the first block."""
+def update_record(
+    folder: Path, program: Program, options: Options, steps: int | None, examples: str, since: Mapping[str, int]
+) -> None:
+    """Of a run that goes on: the spec, consts and files of data that it goes on with, and its `steps` where they are those of the first block.
+
+    `since` says after which step these are others; it is empty where they are the same.
+    """
     run = read_record(folder)
     if run is not None:
         before = run.examples if run.examples[-1:] != (examples,) else run.examples[:-1]
-        now = replace(_spec_and_data(run, program, options), examples=(*before, examples))
+        now = replace(_spec_and_data(run, program, options), examples=(*before, examples), since=since or run.since)
         _write(folder, now if steps is None else replace(now, steps=steps))
 
 

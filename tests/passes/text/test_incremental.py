@@ -390,3 +390,12 @@ def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size:
     for cache in GROWING:
         np.testing.assert_array_equal(run(checked, prompt, cache=cache), whole)
         np.testing.assert_array_equal(run(checked, padded, cache=cache)[:, 2:], whole)
+
+
+def test_a_turn_leaves_what_a_turn_reads(program: Maker) -> None:
+    """Whether a row goes on the loop alone asks: a host sees it by the token that ends the row."""
+    text = spec(CAUSAL_NETS["a shift"]).replace("by count {", "by count until 7 {")
+    turn = forms.step(forms.optimise(forms.prepare(program(text).exports["generate"], cache="concat")))
+    assert turn is not None
+    left = {name.removesuffix("_next") for name in turn.output_names[2:]}
+    assert left and left <= {value.name for value in turn.inputs} | set(turn.settings)

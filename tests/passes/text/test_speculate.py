@@ -109,6 +109,15 @@ def test_the_choice_is_the_same(program: Maker, tmp_path: Path, name: str) -> No
             np.testing.assert_array_equal(model(prompt=prompt, count=COUNT, **settings), wanted)
 
 
+def test_a_row_is_kept_for_each_token_of_a_turn(program: Maker) -> None:
+    text = saying("z = logits(x)[-1]\n    next = argmax(z)", spec(CAUSAL_NETS["a shift"]))
+    text = text.replace("-> tokens[P + count]", "-> (tokens[P + count], [count, vocab])")
+    checked = program(text.replace("  }\n  return x", "  } keep z as zs\n  return (x, zs)"))
+    (row, kept, _), wanted = (grown(checked, PROMPTS["few words"], drafts, count=5) for drafts in (2, 0))
+    np.testing.assert_array_equal(row, wanted[0])
+    np.testing.assert_allclose(kept, wanted[1], atol=1e-6)
+
+
 @pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize(
     "name", ["positions and attention", "rotary, grouped", "alibi", "two states in a row", "a window"]

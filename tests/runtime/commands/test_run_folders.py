@@ -16,6 +16,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.run_folders.cleaning import clean, not_needed
 from mai.runtime.run_folders.comparison import called, folds_in, goal_in, grouped, read_runs, sorted_runs
 from mai.runtime.run_folders.curves import draw_curves
+from mai.runtime.run_folders.files import LOG
 from mai.runtime.run_folders.record import read_record
 from mai.runtime.run_folders.summary import Line, note_of_first, summary
 from tests.support.command import invoke
@@ -83,7 +84,18 @@ def test_a_first_look_that_was_the_best_is_told(
     if note is not None:
         assert f"after step 120, was the best: {metric} {figures[0]:g} there, 0.55 at the end" in note
         assert "`evaluate = 12`" in note
+        assert note_of_first([*earlier, *lines], metric, goal, {"a": 120}) == note
+        assert note_of_first([*earlier, *lines], metric, goal, {"b": 120}) is None, "with other data after that look"
     assert note_of_first([]) is None
+
+
+def test_a_sweep_of_which_no_run_began_says_where_to_look(tmp_path: Path) -> None:
+    for name in ("w=1", "w=2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / LOG).write_text("error: there is no file t.csv\n")
+    with pytest.raises(ModelError, match=r"none of the 2 runs in .* has begun") as caught:
+        read_runs([tmp_path])
+    assert caught.value.help == f"{tmp_path / 'w=1' / LOG} says why"
 
 
 def test_runs_beside_each_other(tmp_path: Path) -> None:
