@@ -35,7 +35,7 @@ from mai.compiler.warnings.objectives.unbounded import unbounded_parameters
 from mai.compiler.warnings.probabilities import labels_as_numbers, logits_as_probabilities
 from mai.compiler.warnings.subject import Subject
 from mai.compiler.warnings.texts import copied_answers, long_texts, seen_answers
-from mai.compiler.warnings.unused import unused_declarations, unused_in_bodies, unused_in_training
+from mai.compiler.warnings.unused import joins_of_one, unused_declarations, unused_in_bodies, unused_in_training
 from mai.compiler.warnings.weights import begun_alike, stuck_at_zero, untrained, untrained_rows
 from mai.spec.diagnostics import Diagnostic
 
@@ -44,7 +44,7 @@ RULES: tuple[Rule, ...] = (
     untrained, untrained_rows, taken_labels, stuck_at_zero, begun_alike, unused_in_bodies, unused_in_training, unused_declarations,
     column_against_row, unlike_logits, shared_objectives, masked_mean, coupled_data, divided_to_zero, empty_integrals, empty_ranges, late_warmup,
     large_windows, means_like_sizes, total_derivatives, tangled_noise, shared_noise, long_texts, seen_answers, copied_answers, logits_as_probabilities, labels_as_numbers, unlikely_data,
-    driven_apart, unbounded_parameters, tiny_numbers, large_tensors, choices_among_one,
+    driven_apart, unbounded_parameters, tiny_numbers, large_tensors, choices_among_one, joins_of_one,
 )  # fmt: skip
 ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")
 

@@ -1,14 +1,19 @@
-"""Names that nothing uses: of values, draws, parameters, inputs, settings, fields, nets, layers and consts."""
+"""What does nothing: names that nothing uses, of values, draws, parameters, inputs, settings, fields, nets, layers and consts; a `concat` of one."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
+from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ops.shapes.shape import Stack
 from mai.compiler.warnings.liveness import Liveness, Names, names_read
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.ast_walk import names_of, nodes_of
 from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics.edit import put
+from mai.spec.source import Span
 
 SAYS = {
     "value": "the value `{}` is computed and nothing reads it afterwards",
@@ -114,3 +119,29 @@ def _mentioned(declaration: ast.Declaration) -> set[str]:
         minimized = [s for s in declaration.body if isinstance(s, ast.Minimize)]
         names |= {o.id for s in minimized for o in s.over if isinstance(o, ast.Identifier)}
     return names
+
+
+def joins_of_one(subject: Subject) -> Iterator[Diagnostic]:
+    """`concat([x, y])` is `[x, y]`: elsewhere a list holds what is joined, here it stacks its tensors along a new axis."""
+    calls = {_listed(call): call for call in subject.nodes(ast.Call) if call.function.span.text == "concat"}
+    calls.pop(None, None)
+    for graph in subject.graphs if calls else ():
+        for node in graph.walk():
+            call = calls.get(node.span) if node.op is Stack else None
+            if call is not None and node.span is not None and node.inputs[0].type.rank:
+                yield _is_of_one(call, node.span, node.outputs[0].type.shape)
+
+
+def _is_of_one(call: ast.Call, items: Span, shape: tuple[Size, ...]) -> Diagnostic:
+    said = f"`concat` has one tensor here, {describe(shape)}: a list stacks what it holds along a new axis"
+    inside = items.text[1:-1].strip()
+    words = f"joined along the last axis they are `{call.span.text.replace(items.text, inside, 1)}`"
+    if len(shape) == 2:
+        return warning("concat-of-one", call.span, said, help=put(items, inside, words))
+    return warning("concat-of-one", call.span, said, help=f"{words}; along the first one write `axis = 0`")
+
+
+def _listed(call: ast.Call) -> Span | None:
+    """The list that is all that a call joins; None where there is no such list."""
+    values = [argument.value for argument in call.arguments if argument.name is None]
+    return values[0].span if len(values) == 1 and isinstance(values[0], ast.Stack) else None

@@ -81,7 +81,7 @@ def as_days(port: Port, dates: TrainedDates, value: Any, far: Counter[str] | Non
         ModelError: a text is no date; or one has an offset from UTC where the data had none, or none where they had one; or
             a number is none of days near those of the data, as 20240314.
     """
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         _check_near(port, dates, np.asarray(value))
         return value
     try:
@@ -93,7 +93,7 @@ def as_days(port: Port, dates: TrainedDates, value: Any, far: Counter[str] | Non
         if not isinstance(value, Moments):
             _count_far(port, dates, days, far)
         return days
-    if array.dtype.kind not in "OUT":
+    if array.dtype.kind not in "OUTb":
         _check_near(port, dates, array)
         return value
     if isinstance(value, (list, tuple)):

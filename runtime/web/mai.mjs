@@ -396,6 +396,7 @@ export class Model {
     }
     port.shape.forEach((name, axis) => this._checkSize(port, name, dims[axis + 1]));
     if (port.classes) checkKind(port, data);
+    if (areBooleans(data) && port.dtype === "float32" && !dateFormOf(this.manifest, port)) data = data.map(Number);
     const Wanted = ARRAYS[port.dtype];
     const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port) && !dateFormOf(this.manifest, port);
     const all = isRight ? data.slice() : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
@@ -1006,6 +1007,11 @@ export const byName = (ports) => Object.fromEntries(ports.map((port) => [port.na
 function asNumber(value) {
   const isNumeral = typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
   return isNumeral ? `; a field of a form holds a text: give Number(${JSON.stringify(value)})` : "";
+}
+
+/** Whether all are true or false, which are 1 and 0 of an input of real numbers, as in training. */
+function areBooleans(data) {
+  return Array.isArray(data) && typeof data[0] === "boolean" && data.every((each) => typeof each === "boolean");
 }
 
 /** A number as the port's dtype has it. */

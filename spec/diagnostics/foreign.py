@@ -55,7 +55,10 @@ LAYERS = {
     "write `avg_pool_global(image)`": "adaptive_avg_pool2d AdaptiveAvgPool2d GlobalAveragePooling2D",
     "write `max_pool_global(image)`": "adaptive_max_pool2d AdaptiveMaxPool2d GlobalMaxPooling2D",
     "write `x |> linear(8) |> relu |> linear(3)`": "Sequential sequential",
-    "write `param W: [3, 2] ~ normal(0, 1)`": "Parameter parameter get_parameter",
+    "write its cell in turns, `repeat 4 shared as t { a = tanh(linear(concat(x[t], a), 3)) } keep a as h`": (
+        "lstm gru rnn LSTM GRU RNN lstm_cell gru_cell rnn_cell LSTMCell GRUCell RNNCell SimpleRNN"
+    ),
+    "write `param W: [3, 2] ~ normal(0, 1)`": "Parameter parameter get_parameter param",
 }
 SHAPES = {
     "write `concat(a, b)`, along the last axis; along the first one `concat(x, y, axis = 0)`": "cat concatenate hstack",
@@ -70,6 +73,7 @@ SHAPES = {
     "write `split(x, 2)`, into equal parts along the last axis": "chunk array_split tensor_split",
     "write `a[1:] - a[:-1]`": "diff",
     "write `x[[0, 2]]`: an index may be a tensor of whole numbers": "index_select take",
+    'write `tile(x, 2)`, the whole twice; each number twice is `rearrange(x[:, :, None] + zeros([2]), "a b r -> a (b r)")`': "repeat",
     'write `rearrange(x[:, :, None] + zeros([2]), "a b r -> a (b r)")`, each number twice': "repeat_interleave",
     "write `one_hot([0, 2, 2, 1], 3)' @ x`, which adds the rows of one index": (
         "scatter scatter_add scatter_reduce index_add segment_sum"
@@ -202,7 +206,7 @@ MAKING = {
     "write `(values, vectors) = eigh(A)`, of a symmetric matrix": "eig eigvalsh eigvals",
     "write `expm(A)`": "matrix_exp",
     "write `[1, 2]`": "tensor Tensor array asarray",
-    "write `1.0 * label`: an integer that meets a real becomes one": "float astype double",
+    "write `1.0 * label`: an integer that meets a real becomes one; in the place of infinity write `1e9`": "float astype double",
     "a draw is a statement: write `x ~ normal([2])`": "randn standard_normal randn_like",
     "a draw is a statement: write `x ~ uniform([2])`": "rand random random_sample rand_like",
     "a draw is a statement: write `k ~ integers(0, 10)`": "randint",
@@ -265,7 +269,7 @@ UNLIKE = {
     "gelu": "write `gelu_exact(x)`, which is torch's default; `gelu(x)` is the form with tanh",
     "std": "write `std(x)`, which divides by n: torch's divides by n - 1",
     "var": "write `var(x)`, which divides by n: torch's divides by n - 1",
-    "split": "write `split(x, 2)`, into 2 equal parts along the last axis: torch's 2 is the size of a part",
+    "split": "write `split(x, 2)`, into 2 equal parts along the last axis: torch's 2 is the size of a part, which a list says, `split(x, [2, 4])`",
     "div": "write `x / y`",
     "range": "write `range(4)`, whose last number is 3",
     "median": "write `median(a)`, of an even number the mean of the two in the middle: torch's is the lower one",

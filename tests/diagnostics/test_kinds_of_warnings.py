@@ -180,6 +180,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "the softmax of one": (
         HALVES.replace("linear(x, 1)[0]", "softmax(linear(x, 1))[0]") + train("minimize (f(x) - y)^2"), ["one-of-one"],
     ),
+    "a list that is joined along an axis": (HALVES + train("minimize (f(x) - y)^2 + sum(concat([x[None], x[None]], axis = 0))"), ["concat-of-one"]),
+    "a list of numbers": (HALVES + train("minimize (f(x) - y)^2 + sum(concat([x[0], x[1]]))"), []),
     "one component by a const": (
         "const K = 1\n" + HALVES.replace("linear(x, 1)[0]", "softmax(linear(x, K))[0]") + train("minimize (f(x) - y)^2"), [],
     ),

@@ -43,7 +43,7 @@ def test_a_name_is_explained() -> None:
     assert explanation.startswith("linear(x: [d], n, bias = true") and "linear(warmup = 0, final = 0)" in explanation
     assert explained("split") == (
         "split(x, parts, axis?)\n"
-        "  So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`. (Shapes)\n"
+        "  So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`. A list has the sizes of the parts, `split(y, [8, 8, 1])`. (Shapes)\n"
         "  for example: split([1, 2, 3, 4], 2) gives ([1, 2], [3, 4])"
     )
     assert explained("cat") is None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import ABSENT, Binding, BoundArgument, Builtin, is_number
@@ -18,7 +20,7 @@ from mai.compiler.elaborate.functions.patterns import einsum_equation, rearrange
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.signature import Section
-from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
@@ -175,17 +177,32 @@ def _check_parts(count: int) -> None:
 
 @builtin(Section.SHAPES)
 def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding:
-    """So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`."""
-    value, count = e.value(x.value, x.span), positive(e, parts, 1)
+    """So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`. A list has the sizes of the parts, `split(y, [8, 8, 1])`."""
+    value = e.value(x.value, x.span)
     along = axis_of(e, axis, value.type.rank)
-    size = value.type.shape[along]
-    if count < 1 or not isinstance(size, int) or size % count:
+    ends = [*accumulate(_sizes_of_parts(e, parts, value.type.shape[along]))]
+    return tuple(
+        e.emit(ix.Slice, value, axis=along, start=start, stop=stop, step=None)
+        for start, stop in zip([0, *ends], ends, strict=False)
+    )
+
+
+def _sizes_of_parts(e: Elaborator, parts: Arg, size: Size) -> list[Size]:
+    if isinstance(parts.value, list):
+        _check_parts(len(parts.value))
+        each = [replace(parts, value=part) for part in parts.value]
+        sizes = [part.value if isinstance(part.value, Dim) else positive(e, part, 1) for part in each]
+        total: Size = sum(sizes)
+        if total != size:
+            message = f"parts of {', '.join(map(str, sizes))} are {total} in all, and the axis has {size}"
+            help = "a list has the sizes of the parts, not the places between them"
+            raise e.fail("shape-mismatch", parts.span, message, help=help)
+        return sizes
+    count = positive(e, parts, 1)
+    if not isinstance(size, int) or size % count:
         raise e.fail("shape-mismatch", parts.span, f"an axis of {size} cannot be split into {count} equal parts")
     _check_parts(count)
-    step = size // count
-    return tuple(
-        e.emit(ix.Slice, value, axis=along, start=i * step, stop=(i + 1) * step, step=None) for i in range(count)
-    )
+    return [size // count] * count
 
 
 @builtin(Section.SHAPES)

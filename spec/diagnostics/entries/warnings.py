@@ -1,7 +1,7 @@
 """Warnings: what is well typed and probably not meant. `# mai: allow SLUG` on the line, or the one before, silences one."""
 
 from mai.spec.diagnostics.entries.entry import Entry
-from mai.spec.diagnostics.entries.snippets import train
+from mai.spec.diagnostics.entries.snippets import entry, train
 
 _HEAD = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
 _TRAIN = "train(steps = 5) { minimize sum((f(x) - x)^2) }\n"
@@ -186,6 +186,13 @@ WARNINGS: dict[str, Entry] = {
         "labels there are two logits, or one and `sigmoid`.",
         _HALVES.replace("linear(x, 1)[0]", "softmax(linear(x, 1))[0]").format("f(x)"),
         _HALVES.replace("linear(x, 1)[0]", "sigmoid(linear(x, 1))[0]").format("f(x)"),
+    ),
+    "concat-of-one": Entry(
+        "A `concat` of one tensor",
+        "Elsewhere `concat` and `cat` take a list of tensors. Here a list is a tensor itself, its items stacked along a new axis, and `concat`\n"
+        "takes tensors one after the other: of a list alone it is the list.",
+        entry("return x + sum(concat([x, 2 * x]))"),
+        entry("return x + sum(concat(x, 2 * x))"),
     ),
     "label-as-number": Entry(
         "A label that is taken for an amount",

@@ -279,11 +279,14 @@ def test_truths_labels_and_sizes_are_checked(
         '`kind` takes numbers: this file has no names of its labels; a field of a form holds a text: give Number("3")': {
             "kind": "3"
         },
+        "`real` is a number, this is true": {"real": [0.5, True]},
         "`N` is at least 1, `x` has 0": {"x": {"data": [], "dims": [1, 0, 2]}},
     }
-    answer, *refusals = javascript([{"file": file, "values": right | changed} for changed in ({}, *refused.values())])
+    calls = ({}, {"real": [True, False]}, *refused.values())
+    answer, truths, *refusals = javascript([{"file": file, "values": right | changed} for changed in calls])
     for array, expected in zip(arrays(answer).values(), ([[5]], [1], [[0, 0]], [13.5]), strict=True):
         np.testing.assert_array_equal(array, expected)
+    assert [*arrays(truths).values()][-1].tolist() == [14, 13]  # As in Python.
     assert [refusal.get("error") for refusal in refusals] == list(refused)
 
 

@@ -142,6 +142,17 @@ def test_a_number_takes_one_of_several_results(program: Maker) -> None:
     assert (places, half, double, largest, slope) == ([1, 2], [3, 2], 6, 1, [2, 32, 18, 8])
 
 
+def test_parts_have_the_sizes_of_a_list(program: Maker, tmp_path: Path) -> None:
+    text = "export f(x: [n, 7]) -> ([1, 7], [n - 1, 7], [n, 4]) {\n  (a, b) = split(x, [1, n - 1], axis = 0)\n  return (a, b, split(x, [2, 4, 1])[1])\n}\n"
+    x = np.arange(42, dtype=np.float32).reshape(2, 3, 7)
+    results = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")(x=x)
+    for result, expected in zip(results.values(), (x[:, :1], x[:, 1:], x[:, :, 2:6]), strict=True):
+        np.testing.assert_array_equal(result, expected)
+    path = tmp_path / "spec.mai"
+    path.write_text("export f(x: [7]) -> [2] { return split(x, [2, 4])[0] }\n")
+    assert [d.message for d in check(path).diagnostics] == ["parts of 2, 4 are 6 in all, and the axis has 7"]
+
+
 @pytest.mark.parametrize(
     ("index", "slug"), [("[2]", "index-out-of-range"), ("[k]", "type-mismatch"), ("[0, 0]", "type-mismatch")]
 )

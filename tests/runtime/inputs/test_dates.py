@@ -73,6 +73,8 @@ def test_times_are_parts_of_days(opened: Callable[..., Model], form: DateForm, v
     [
         ("day", "2024-02-30", "`when` is a date, this is `2024-02-30`"),
         ("day", "05/01/2024", "`when` is a date, this is `05/01/2024`"),
+        ("day", True, "`when` is a date, this is `True`"),
+        ("time", [False, False], "`when` is a date with its time, this is `False`"),
         ("day", ["2024-05-01", "soon"], "this is `soon`"),
         ("day", [None, "2024-05-01"], "`when` is missing (None), and this file has nothing for that"),
         *(
