@@ -10,6 +10,7 @@ from mai.compiler.elaborate.bindings import Binding, Environment
 from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import Dim
 from mai.spec import ast
 from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.edit import put
@@ -37,6 +38,9 @@ def write_state(e: Context, env: Environment, target: ast.Identifier, value: Bin
         help = "write it before or after the loop"
     elif new.type.shape != shape:
         problem = f"it is {describe(shape)}, and this is {describe(new.type.shape)}"
+        first, *rest = *new.type.shape, 0
+        is_queue = isinstance(first, Dim) and (*rest,) == (*shape[1:], 0)
+        help = f"the first {shape[0]} rows of a queue are `[:{shape[0]}]` of it" if is_queue else None
     elif new.type.lead:
         problem = "it is one for all examples, and this differs between them"
         words = "take the mean over the batch: `mean(across(x), axis = 0)`"

@@ -91,7 +91,11 @@ class Concat(Operation):
                 raise ShapeError("rank-mismatch", message, operand, label=describe(x.shape))
             if _without(x.shape, axis) != _without(first.shape, axis):
                 message = f"{describe(first.shape)} and {describe(x.shape)} differ in more than"
-                raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape), axis=axis)
+                others = [
+                    k for k in range(x.rank) if _without(x.shape, k - x.rank) == _without(first.shape, k - x.rank)
+                ]
+                help = f"along axis {others[0]} they fit: write `axis = {others[0]}`" if others else None
+                raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape), axis=axis, help=help)
             total = total + x.shape[axis]
         position = len(first.shape) + axis
         shape = (*first.shape[:position], total, *first.shape[position + 1 :])

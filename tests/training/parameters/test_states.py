@@ -82,13 +82,14 @@ def test_several_objectives_write_once_a_step(program: Maker, tmp_path: Path) ->
         ("if training { m = 0.9 * m + 0.1 * x }", "differs between them"),
         ("if training { m = sum(m) }", "it is [2], and this is []"),
         ("repeat 3 shared { m = m + 1 }", "inside a loop"),
+        ("if training { m = concat(across(x)[:, 0], m) }", "the first 2 rows of a queue are `[:2]` of it"),
     ],
 )
 def test_what_a_state_cannot_take(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(HEAD.format(line) + TRAIN.format(1, LOSS))
     (diagnostic,) = check(path).diagnostics
-    assert diagnostic.slug == "state-not-kept" and problem in diagnostic.message
+    assert diagnostic.slug == "state-not-kept" and problem in f"{diagnostic.message}: {diagnostic.help}"
 
 
 def test_an_export_leaves_the_state_as_it_is(program: Maker, tmp_path: Path) -> None:
