@@ -66,8 +66,8 @@ def nets_read(file: ast.File, module: Module) -> set[str]:
     """The nets whose parameters are values in an export of a file, or in a function that one may call."""
     functions = [f for f in module.names.values() if isinstance(f, Function)]
     written = [*((d, module) for d in exports_of(file)), *((f.declaration, f.module) for f in functions)]
-    fields = ((field, near) for d, near in written for field in nodes_of(d, ast.Field) if field.path is not None)
-    heads = ((field.path.partition(".")[0], near) for field, near in fields)
+    paths = ((field.path, near) for d, near in written for field in nodes_of(d, ast.Field))
+    heads = ((path.partition(".")[0], near) for path, near in paths if path is not None)
     return {head for head, near in heads if isinstance(near.names.get(head), Function)}
 
 

@@ -105,7 +105,7 @@ def calls_again(file: ast.File) -> bool:
         if isinstance(node, LOOPS):
             return True
         if isinstance(node, ast.Call):
-            use = ast.Call, node.function.span.text
+            use: tuple[type, str] = ast.Call, node.function.span.text
         elif isinstance(node, ast.Name) and node.id in functions:
             use = ast.Name, node.id
         else:
