@@ -32,7 +32,7 @@ def predict(
     """Run a compiled file, or that of a run, on every row of a table: mai predict runs/houses new.csv prices.csv
 
     The table may have any number of rows: a few thousand are in memory at a time. A folder of images may stand in its place; its rows are then
-    the files' names. So may arrays; the rows are then their numbers, from 1, with the arrays that have one number or word for each. Texts and images are prepared as they were in training. Labels are written as words where the file knows them.
+    the files' names. So may arrays; the rows are then their numbers, from 1, with the arrays that have one number or word for each. Texts and images are prepared as they were in training; a row without a text, or whose image cannot be read, has no answer. Labels are written as words where the file knows them.
 
     A file that was trained on windows of a `series` gives what follows the last window: its table has a row for each step, with the time.
     """

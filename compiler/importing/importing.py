@@ -46,6 +46,7 @@ PROMPT = "prompt"  # The input that a text grows from.
 PLACES = "param place:"  # A table of positions, of which there are no others.
 CLASSIFY = "classify"  # The head that has a score for each label.
 EVERYTHING = 'ignore "*"'
+CHOICE = "ForMultipleChoice"  # The end of the names of classes that give each of several texts one score.
 KINDS = ("model_type", "_class_name", "type")  # Of transformers, of diffusers, and of LeRobot.
 
 
@@ -197,8 +198,6 @@ def _limits(record: Record, settings: Settings) -> Iterator[str]:
 def _family(folder: ModelFolder) -> tuple[str, str]:
     """The record's name and the architecture, by what the config says. Raises `MaiError`, `config-unknown`."""
     kind = kind_of(folder.config)
-    stated = folder.config.get("architectures", None if "model_type" in folder.config else kind)
-    architectures = [stated] if isinstance(stated, str) else stated
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
     if kind is None:
         raise no_type_error(folder.config)
@@ -209,22 +208,29 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
             "config-unknown", message + of_other_code(folder.config), what_to_do_with(folder.config, str(kind), records)
         )
     name, record = records[kind]
-    first = architectures[0] if isinstance(architectures, list) and architectures else None
+    first = architecture_of(folder.config)
     classes = ", ".join(record["architectures"])
-    if first is None:
+    if not first:
         raise refused(
             "config-unknown", f"{CONFIG}: it does not say its `architectures`", f"write the one it is: {classes}"
         )
     spellings = {each.lower(): each for each in record["architectures"]}  # MPTForCausalLM, LLaMAForCausalLM.
-    if str(first).lower() not in spellings:
-        message = f"{CONFIG}: `architectures` is {str(first)[:60]!r}, which has no spec in this family"
+    if first.lower() not in spellings:
+        message = f"{CONFIG}: `architectures` is {first[:60]!r}, which has no spec in this family"
         raise refused("config-unknown", message, f"known: {classes}")
-    return name, spellings[str(first).lower()]
+    return name, spellings[first.lower()]
 
 
 def kind_of(config: Mapping[str, object]) -> object:
     """What kind of model a config is of: as transformers, as diffusers, or as LeRobot says it."""
     return next((config[name] for name in KINDS if name in config), None)
+
+
+def architecture_of(config: Mapping[str, object]) -> str:
+    """The first class of a config, of diffusers and LeRobot its kind; empty where it says none."""
+    stated = config.get("architectures", None if "model_type" in config else kind_of(config))
+    first = stated[0] if isinstance(stated, list) and stated else stated
+    return "" if first is None or isinstance(first, list) else str(first)
 
 
 def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
@@ -236,7 +242,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Se
     if sentences is not None and (head == "embed" or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}
-    return {"classes": _classes(folder), "marks_seconds": folder.marks_seconds, **more}
+    return {"classes": len(_labels(folder)), "marks_seconds": folder.marks_seconds, **more}
 
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
@@ -312,15 +318,12 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
     return title + _with_tokenizer(body, folder, out, _exceeded_length(record, settings, body))
 
 
-def _classes(folder: ModelFolder) -> int:
-    """How many labels there are."""
-    return len(_labels(folder))
-
-
 def _labels(folder: ModelFolder, begins_anew: bool = False) -> tuple[str, ...]:
-    """The names of labels in their order; two where nothing is said, as in transformers, and none where the head `begins_anew`."""
+    """The names of labels in their order; two where nothing is said, as in transformers, none where the head `begins_anew`, one where texts are to be chosen of."""
     if begins_anew:
         return ()
+    if architecture_of(folder.config).endswith(CHOICE):
+        return ("choice",)
     stated, count = folder.config.get("id2label"), folder.config.get("num_labels")
     numbers = range(min(_whole(count) or 2, MAX_LABELS))
     named = stated if isinstance(stated, Mapping) else {str(i): f"LABEL_{i}" for i in numbers}

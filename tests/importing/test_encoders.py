@@ -288,6 +288,19 @@ def test_a_model_that_scores_pairs(name: str, said: dict[str, object], tmp_path:
     assert "puts the scores through `torch.nn.modules.activation.Sigmoid`" in " ".join(result.notes)
 
 
+def test_a_text_to_be_chosen_of_several_has_one_score(tmp_path: Path) -> None:
+    """As of a classifier of one label, whatever `id2label` says: the class scores each text alone (transformers' `BertForMultipleChoice`)."""
+    case = ENCODERS["bert, classes"]
+    save(replace(case, settings={**case.settings, "num_labels": 1}).make(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    one = import_folder(tmp_path, tmp_path / "m.mai")
+    chosen = {**config, "architectures": ["BertForMultipleChoice"], "id2label": {"0": "A", "1": "B"}}
+    (tmp_path / "config.json").write_text(json.dumps(chosen))
+    result = import_folder(tmp_path, tmp_path / "m.mai")
+    assert result.text.partition("\n")[2] == one.text.partition("\n")[2]
+    assert result.labels == ("choice",)
+
+
 MARKS = {
     '{"model_input_names": ["input_ids", "token_type_ids"]}': True,
     '{"model_input_names": ["input_ids", "attention_mask"], "tokenizer_class": "BertTokenizer"}': False,
@@ -364,8 +377,8 @@ def test_files_as_they_were_published_first(tmp_path: Path) -> None:
 
 
 def test_a_head_that_is_not_known(tmp_path: Path) -> None:
-    save(replace(ENCODERS["bert"], model="BertForMultipleChoice").make(), tmp_path)
-    with pytest.raises(MaiError, match="BertForMultipleChoice"):
+    save(replace(ENCODERS["bert"], model="BertForNextSentencePrediction").make(), tmp_path)
+    with pytest.raises(MaiError, match="BertForNextSentencePrediction"):
         imported(tmp_path)
 
 
