@@ -141,9 +141,8 @@ class PlainTexts:
     def _lacks(self, name: str, texts: Sequence[str | None]) -> list[bool]:
         """Which texts are missing, as an empty one is where it has no token."""
         port, special = self._model.inputs[name], self._model.manifest.special_tokens
-        needs_one = port.minimum != NOTHING
-        needs_one = needs_one and not len(encode_text(port, "", self._model.tokenizer, special_tokens=special))
-        return [text is None or (not text and needs_one) for text in texts]
+        has_none = not len(encode_text(port, "", self._model.tokenizer, special_tokens=special))
+        return [text is None or (not text and has_none) for text in texts]
 
     def _filled(self, table: TableFile, port: Port, texts: Sequence[str], kept: Array) -> tuple[Array, Array | None]:
         """Tokens [rows, longest], and how many each row has, unless the file takes places without a token."""
