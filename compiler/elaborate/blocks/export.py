@@ -54,10 +54,10 @@ ExportMaker = Callable[[ast.Function, Module, Reporter, dict[str, Weight], Mappi
 def elaborate_before_training(
     declaration: ast.Function, module: Module, report: Reporter, weights: dict[str, Weight], numbers: Mapping[str, Size]
 ) -> Graph | None:
-    """The same; None, without a word, where it has errors: the train blocks may have the parameters that it reads."""
+    """The same; None, without a word, where it lacks a name: the train blocks may have the parameters that it reads."""
     first, own = Reporter(), dict(weights)
     graph = elaborate_export(declaration, module, first, own, numbers)
-    if graph is not None:
+    if not any(d.slug == "unknown-name" for d in first.diagnostics):
         _take(first, own, report, weights)
     return graph
 

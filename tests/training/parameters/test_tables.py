@@ -107,3 +107,21 @@ train(steps = 1) { minimize sum(book(x)) + sum(f(x)^2) }
     weights, _ = load_weights(spec, None)
     model = load(export(spec, "centres", Trained(weights), tmp_path).path, providers="cpu")
     np.testing.assert_array_equal(model(k=np.array([2, 0])), weights["book.C"][[2, 0]])
+
+
+def test_an_export_that_may_wait_tells_its_mistakes_with_those_of_training(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text("""net book(x: [2]) -> [2] {
+  param C: [2] ~ normal(0, 1)
+  return x - C
+}
+
+export near(x: [3]) -> [2] { return book.C + x }
+
+export centre(x: [2]) -> [2] { return ones([2]) @ ones([3]) * x }
+
+data x: [2] from moons()
+
+train(steps = 1) { minimize sum(book(x)) + qq }
+""")
+    assert [d.slug for d in check(path).diagnostics] == ["dimension-mismatch", "unknown-name"]
