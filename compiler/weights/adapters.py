@@ -24,8 +24,7 @@ PREFIX = "base_model.model."
 PART = re.compile(
     r"(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(\.weight)?"
 )
-BIAS = re.compile(r"(?P<module>.+)\.lora_B\.bias"
-)
+BIAS = re.compile(r"(?P<module>.+)\.lora_B\.bias")
 WRAPPERS = re.compile(r"\.(modules_to_save|original_module|base_layer)(?=\.)")
 PLAIN = re.compile(r"\^?[\w.-]+")  # A pattern of modules that is a name, whole or its end.
 # Ways to begin that leave the base model as it is; others change its tensors, too.
