@@ -76,10 +76,13 @@ def _compile_each(
     prepared: Preparations, names: list[str], trained: Trained, folder: Path, report: Report | None
 ) -> list[Diagnostic]:
     """The exports one after the other; why some were refused."""
+    from mai.compiler.passes.pipeline import seldom_collected
+
     refused: list[Diagnostic] = []
     for name in names:
         try:
-            _compile(prepared, name, trained, folder, report or partial(_say_written, prepared.options))
+            with seldom_collected():
+                _compile(prepared, name, trained, folder, report or partial(_say_written, prepared.options))
         except MaiError as error:
             refused += error.diagnostics
     return refused

@@ -116,7 +116,8 @@ class Region:
 
     def has(self, *ops: type[Operation]) -> bool:
         """Whether some node, in a nested region too, is one of these operations."""
-        return any(node.op in ops for node in self.walk())
+        inner = (region for node in self.nodes for region in node.regions)
+        return any(node.op in ops for node in self.nodes) or any(region.has(*ops) for region in inner)
 
     def walk(self) -> Iterator[Node]:
         """Every node, those of nested regions after the node that owns them."""

@@ -148,6 +148,15 @@ def copy_graph(graph: Graph, rule: Rule | None = None, copier: Callable[..., Cop
     return copied
 
 
+def read_instead(node: Node, same: Mapping, change: Callable[[Region], None]) -> None:
+    """Let a node of a graph that may be changed read the values that stand in the place of others; `change` does what is to be done in its regions."""
+    node.unlink()
+    node.inputs = tuple([same.get(v, v) for v in node.inputs])
+    for region in node.regions:
+        change(region)
+    node.link()
+
+
 def renewed_sizes(graph: Graph, mapping: Mapping) -> Sizes:
     """Where sizes are read in the copy: from inputs and settings, and from inputs of bodies once those are copied."""
     sources = {n: s if isinstance(s, tuple) else (s, None) for n, s in graph.sizes.items()}

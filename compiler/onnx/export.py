@@ -27,7 +27,7 @@ from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_part, p
 from mai.compiler.onnx.writing.pieces import large_tensors
 from mai.compiler.onnx.writing.unsealed import Unsealed, write_unsealed
 from mai.compiler.passes.analyses.tensor_sizes import enormous
-from mai.compiler.passes.pipeline import seldom_collected
+from mai.compiler.passes.pipeline import seldom_collected, uncollected
 from mai.compiler.program import Program
 from mai.runtime.files import MEMORY_SHARE, memory, staged
 from mai.runtime.model.data import data_path
@@ -150,29 +150,35 @@ def _write(
     prepared = _bound(prepared, trained)
     for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
         raise MaiError([diagnostic])
-    model = model_of(program, prepared, trained, options)
-    apart = bool(large_tensors(model)) and (options.external_data or model_bytes(model) > LARGEST)
-    nodes, notes = sum(1 for _ in model.graph.all_nodes()), _notes(prepared, model, options)
-    if part is not None and options.verify:
-        notes = (*notes, said(prepared, part))
     path = folder / f"{program.name}.{prepared.plain.name}.onnx"
     with staged(folder, path.name) as stage:
-        unsealed = write_unsealed(
-            model, stage / path.name, apart=apart, turns_of=None if whole is None else whole.identity
-        )
-        del model  # Its tensors are in the file.
+        with uncollected():  # A deep model is a million objects, all of which are there until it is written.
+            unsealed, nodes, notes = _unsealed(program, prepared, trained, stage / path.name, options, whole)
+        if part is not None and options.verify:
+            notes = (*notes, said(prepared, part))
         let_go(prepared.plain)
         seconds = time.perf_counter() - began
         passed = _sealed(unsealed, prepared, trained, options, part)
         size, identity = unsealed.size, unsealed.manifest.identity
     let_go(prepared.plain)
-    if not apart:
+    if unsealed.manifest.data is None:
         data_path(path).unlink(missing_ok=True)  # Of an earlier file of this name.
     if passed is None:
         return Exported(path, size, nodes, seconds, None, identity, notes=notes)
     return Exported(
         path, size, nodes, seconds, passed.error, identity, passed.apart, notes, passed.warnings, passed.moved
     )
+
+
+def _unsealed(
+    program: Program, prepared: Prepared, trained: Trained, path: Path, options: CompileOptions, whole: Exported | None
+) -> tuple[Unsealed, int, tuple[str, ...]]:
+    """A model built and written, how many nodes it has, and what is to be said of it. Its tensors are in the file alone afterwards."""
+    model = model_of(program, prepared, trained, options)
+    apart = bool(large_tensors(model)) and (options.external_data or model_bytes(model) > LARGEST)
+    nodes, notes = sum(1 for _ in model.graph.all_nodes()), _notes(prepared, model, options)
+    turns_of = None if whole is None else whole.identity
+    return write_unsealed(model, path, apart=apart, turns_of=turns_of), nodes, notes
 
 
 def _sealed(

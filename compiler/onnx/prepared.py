@@ -105,7 +105,7 @@ class Prepared:
         return Coarse(bits, whole_products(self.optimised), convolves=not self.differentiates)
 
 
-@uncollected()
+@uncollected(stays=True)
 def prepare_export(program: Program, export: str, options: CompileOptions = DEFAULTS) -> Prepared:
     """The graphs of an export; a text without an incremental form is computed whole for every token, unless an option asks for one.
 
@@ -124,10 +124,11 @@ def _prepared(program: Program, export: str, options: CompileOptions) -> Prepare
     written = program.exports[export]
     grows = any(node.op is Extend for node in written.walk())
     derived = forms.derived(forms.freeze(written) if options.unroll else written)
-    plain = forms.grown(derived)
+    is_new = derived is not written  # Then nobody else has it, and its last form may be made of it itself.
+    plain = forms.grown(derived, own=is_new and not grows)
     # Where no text grows, the incremental form is the plain one.
-    executed = forms.grown(derived, cache=options.growth, drafts=options.drafts) if grows else plain
-    optimised = forms.optimise(executed) if options.optimise else executed
+    executed = forms.grown(derived, cache=options.growth, drafts=options.drafts, own=is_new) if grows else plain
+    optimised = forms.optimise(executed, own=grows) if options.optimise else executed
     starts = {Extend.of(n).length: n.inputs[0].type.shape[0] for n in written.nodes if n.op is Extend}
     in_blocks = grows and options.growth == "concat" and not options.drafts and not options.unroll
     whole, turns = (forms.prompt_blocks(optimised), optimised) if in_blocks else (optimised, None)

@@ -38,14 +38,14 @@ def derived(graph: Graph, *, adjoint: bool = False) -> Graph:
     return pipeline.run(pipeline.derivation(adjoint=adjoint), graph)
 
 
-def grown(graph: Graph, *, cache: str = "none", drafts: int = 0) -> Graph:
-    """The rest of `prepare`, for what `derived` gave: a text that is prepared in two forms is derived once."""
-    return pipeline.run(pipeline.growth(cache=cache, drafts=drafts), graph)
+def grown(graph: Graph, *, cache: str = "none", drafts: int = 0, own: bool = False) -> Graph:
+    """The rest of `prepare`, for what `derived` gave: a text that is prepared in two forms is derived once. Its `own` graph is changed."""
+    return pipeline.run(pipeline.growth(cache=cache, drafts=drafts), graph, own=own)
 
 
-def optimise(graph: Graph) -> Graph:
-    """A prepared graph made fast: what does not depend on the examples is computed once, before the loops."""
-    return pipeline.run(pipeline.OPTIMISATION, graph)
+def optimise(graph: Graph, *, own: bool = False) -> Graph:
+    """A prepared graph made fast: what does not depend on the examples is computed once, before the loops. Its `own` graph is changed."""
+    return pipeline.run(pipeline.OPTIMISATION, graph, own=own)
 
 
 def readable(graph: Graph) -> Graph:

@@ -1,7 +1,7 @@
 """The passes in their order, as data: each with a name and the reason why it stands where it does.
 
 A pass takes a graph and gives one that computes the same. It makes a new graph, or gives the old one back where it finds nothing
-to do; one that only takes nodes away edits a graph of the pipeline's own. The graph that `run` is given stays as it was.
+to do; one that changes a few nodes edits a graph of the pipeline's own. The graph that `run` is given stays as it was, unless that is its own.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from mai.compiler.passes.branches.pair import pair
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.derivatives.implicit import implicit
 from mai.compiler.passes.derivatives.untaken import untaken
-from mai.compiler.passes.local.fold import fold
-from mai.compiler.passes.local.fuse import fuse
+from mai.compiler.passes.local.fold import fold_in_place
+from mai.compiler.passes.local.fuse import fuse_in_place
 from mai.compiler.passes.local.prune import prune_in_place
 from mai.compiler.passes.local.share import share_in_place
 from mai.compiler.passes.local.split import split
 from mai.compiler.passes.local.upsampled import upsampled
 from mai.compiler.passes.loops.begin_inside import begin_inside
 from mai.compiler.passes.loops.discretise import discretise
-from mai.compiler.passes.loops.hoist import hoist
+from mai.compiler.passes.loops.hoist import hoist_in_place
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.passes.text.incremental import incremental
 from mai.compiler.passes.text.prompt_blocks import prompt_blocks
@@ -148,7 +148,12 @@ def preparation(
 
 
 OPTIMISATION = (
-    Pass("fold", fold, "first, since x * 1 and x + 0 hide from `split` and `fuse` what they stand between"),
+    Pass(
+        "fold",
+        fold_in_place,
+        "first, since x * 1 and x + 0 hide from `split` and `fuse` what they stand between",
+        edits=True,
+    ),
     Pass("upsampled", upsampled, "before `share`, which makes one of the windows that it widens for equal weights"),
     Pass("split", split, "before `hoist`, so that the part of a product that is of the time alone can leave the loop"),
     Pass("share_products", share_in_place, "parts of equal products are equal, and a loop is hoisted once", edits=True),
@@ -157,8 +162,9 @@ OPTIMISATION = (
     ),
     Pass(
         "hoist",
-        hoist,
+        hoist_in_place,
         "before `pair`, so that code independent of the example is in no branch, and never stacked with one",
+        edits=True,
     ),
     Pass(
         "begin_inside",
@@ -166,7 +172,12 @@ OPTIMISATION = (
         "after `hoist`, which would take it out again; before `pair`, so that its branches are seen, too",
     ),
     Pass("pair", pair, "before `fuse`, because fused nodes no longer match each other: more products stay apart"),
-    Pass("fuse", fuse, "after `pair`, since a product that took in the sum of one branch matches no other branch's"),
+    Pass(
+        "fuse",
+        fuse_in_place,
+        "after `pair`, since a product that took in the sum of one branch matches no other branch's",
+        edits=True,
+    ),
     Pass("share_fused", share_in_place, "operations that took in equal sums are equal now", edits=True),
     Pass("prune_fused", prune_in_place, "last: what was fused, paired or shared left its old nodes behind", edits=True),
 )
@@ -189,14 +200,17 @@ def watching(watcher: Watcher) -> Iterator[None]:
         _watchers.reset(token)
 
 
-def run(passes: Sequence[Pass], graph: Graph) -> Graph:
+def run(passes: Sequence[Pass], graph: Graph, *, own: bool = False) -> Graph:
     """The graph after all passes, in their order. With `MAI_VERIFY=1` each result is verified.
+
+    Args:
+        own: nobody reads the graph afterwards, so that it may be changed itself.
 
     Raises:
         MaiError: the program asks for what a pass cannot do, a derivative that does not exist say.
         InvalidGraph: with `MAI_VERIFY=1`, a pass left a broken graph.
     """
-    original = graph
+    original = None if own else graph
     for each in passes:
         began = time.perf_counter()
         with uncollected():
@@ -228,13 +242,18 @@ def seldom_collected() -> Iterator[None]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """No garbage collection: what makes a graph makes nothing that is garbage, and looking for it would take half the time."""
+def uncollected(*, stays: bool = False) -> Iterator[None]:
+    """No garbage collection: what makes a graph makes nothing that is garbage, and looking for it would take half the time.
+
+    What is made `stays`: inside a `seldom_collected` it is not looked at before that ends.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if stays and gc.get_freeze_count():
+            gc.freeze()
         if was_enabled:
             gc.enable()
 

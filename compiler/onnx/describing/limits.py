@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.sizes import Dim, Size, substitute, symbol, symbols
@@ -75,10 +75,10 @@ def _free_sizes(graph: Graph) -> set[str]:
     return {n for n, s in graph.sizes.items() if isinstance(s, tuple) and s[0] in graph.inputs and n != "batch"}
 
 
-def _sizes(graph: Graph) -> Iterator[Dim]:
-    for node in graph.walk():
-        for value in node.outputs:
-            yield from (s for s in value.type.shape if isinstance(s, Dim))
+def _sizes(graph: Graph) -> Iterable[Dim]:
+    """The sizes of axes that are no numbers, each once: the layers of a deep model have the same."""
+    shapes = dict.fromkeys(value.type.shape for node in graph.walk() for value in node.outputs)
+    return dict.fromkeys(size for shape in shapes for size in shape if isinstance(size, Dim))
 
 
 def _places(graph: Graph) -> Iterator[tuple[Dim, int]]:

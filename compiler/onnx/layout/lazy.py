@@ -16,11 +16,14 @@ def lazy(graph: ir.Graph) -> None:
     """Move every node whose results are read inside one branch alone to the start of that branch, in all graphs."""
     parents = _parents(graph)
     for inner in [graph, *parents]:
+        homes: dict[ir.Node, ir.Graph] = {}  # Of the nodes that leave it, the last ones first.
         for node in reversed(list(inner)):
-            home = _home(node, inner, parents)
+            home = _home(node, inner, parents, homes)
             if home is not inner:
-                inner.remove(node)
-                home.insert_before(home[0], node)
+                homes[node] = home
+        inner.remove(homes)
+        for node, home in homes.items():
+            home.insert_before(home[0], node)
 
 
 def drop_unread(graph: ir.Graph) -> None:
@@ -41,11 +44,11 @@ def _parents(graph: ir.Graph) -> Parents:
     return parents
 
 
-def _home(node: ir.Node, graph: ir.Graph, parents: Parents) -> ir.Graph:
-    """The innermost branch that contains all uses of a node; its own graph where there is none."""
+def _home(node: ir.Node, graph: ir.Graph, parents: Parents, homes: dict[ir.Node, ir.Graph]) -> ir.Graph:
+    """The innermost branch that contains all uses of a node, once others are in their `homes`; its own graph where there is none."""
     if any(value.is_graph_output() for value in node.outputs):
         return graph
-    users = [use.node.graph for value in node.outputs for use in value.uses()]
+    users = [homes.get(use.node, use.node.graph) for value in node.outputs for use in value.uses()]
     home = graph
     for level in zip(*(_path(user, graph, parents) for user in users if isinstance(user, ir.Graph)), strict=False):
         if any(g is not level[0] for g in level):

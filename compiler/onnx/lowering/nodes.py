@@ -34,6 +34,7 @@ class Nodes(Products):
         self.scope, self.note = "", ""
         self.output: tuple[Size, ...] = ()
         self.of_turn: set[str] = set()
+        self._dimensions: dict[Dim, ir.SymbolicDim] = {}
         self._constants: dict[object, ir.Value] = {}
         # Told apart by their places in memory, which nothing else gets while they are here.
         self._large: list[object] = []
@@ -100,9 +101,13 @@ class Nodes(Products):
         result.shape = ir.Shape([s if isinstance(s, int) else self._dimension(s) for s in sizes])
         self.physical[result] = sizes
 
-    def _dimension(self, size: Dim) -> str | None:
+    def _dimension(self, size: Dim) -> ir.SymbolicDim | None:
         """The name of a size in the file; None in the turns of a loop written out, where one name would be of several sizes."""
-        return None if sz.symbols(size) & self.of_turn else str(size)
+        if self.of_turn and sz.symbols(size) & self.of_turn:
+            return None
+        if size not in self._dimensions:
+            self._dimensions[size] = ir.SymbolicDim(str(size))
+        return self._dimensions[size]
 
     # -------------------------------------------------------------- constants
 

@@ -43,6 +43,9 @@ def write_whole(model: ir.Model, write: Write) -> None:
     tensors = large_tensors(model)
     with _stubs(model, {value: ("", place) for place, value in enumerate(tensors)}):
         message = memoryview(serialised_message(model))
+    if not tensors:  # A deep model of small ones is not read once more.
+        write(message)
+        return
     position = 0
     for piece in _filled(message, "model", [_tensor(v) for v in tensors]):
         for part in piece.parts(position) if isinstance(piece, _Raw) else [piece]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
+from mai.compiler.ir.rewrite import copy_graph, read_instead, rewriting
 from mai.compiler.ir.structure import Constant, Structural
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise.conversion import Reusable, WithDerivative
@@ -19,29 +19,43 @@ NEUTRAL: dict[type[Operation], tuple[float, tuple[int, ...]]] = {
 }  # fmt: skip
 
 
-@rewriting(Constant, Iota, WithDerivative, Reusable)  # A range is the one operation that reads nothing.
 def fold(graph: Graph) -> Graph:
     """No operation is left whose inputs are all constants, unless its result is large."""
-    constants: dict[Value, Any] = {}
+    return fold_in_place(copy_graph(graph))
 
-    def rule(copier: Copier, node: Node) -> bool:
-        if node.op is Constant:
-            copier.copy(node)
-            constants[copier[node.output]] = Constant.of(node).value
-            return True
-        inputs = [copier[v] for v in node.inputs]
-        same = _neutral(node, inputs, constants)
-        if same is not None:
-            copier.bind(node, same)
-            return True
-        if issubclass(node.op, Structural) or not all(v in constants for v in inputs) or not _small(node):
-            return False
-        constant = _constant(copier.builder, node, [constants[v] for v in inputs])
-        constants[constant] = Constant.of(copier.builder.region.nodes[-1]).value
-        copier.bind(node, constant)
-        return True
 
-    return copy_graph(graph, rule)
+@rewriting(Constant, Iota, WithDerivative, Reusable)  # A range is the one operation that reads nothing.
+def fold_in_place(graph: Graph) -> Graph:
+    """The same, in a graph that may be changed."""
+    same: dict[Value, Value] = {}
+    _fold(graph, {}, same)
+    graph.arguments = {net: {same.get(v, v): n for v, n in names.items()} for net, names in graph.arguments.items()}
+    return graph
+
+
+def _fold(region: Region, constants: dict[Value, Any], same: dict[Value, Value]) -> None:
+    nodes, region.nodes = region.nodes, []
+    for node in nodes:
+        if node.regions or not same.keys().isdisjoint(node.inputs):
+            read_instead(node, same, lambda inner: _fold(inner, constants, same))
+        value = _neutral(node, constants) or _folded(region, node, constants)
+        if value is None:
+            region.nodes.append(node)
+            if node.op is Constant:
+                constants[node.output] = Constant.of(node).value
+        else:
+            same[node.output] = value
+            node.drop()
+    region.outputs = [same.get(v, v) for v in region.outputs]
+
+
+def _folded(region: Region, node: Node, constants: dict[Value, Any]) -> Value | None:
+    """The constant that stands in the place of a node that reads constants alone, put at the end of the region; None for another node."""
+    if issubclass(node.op, Structural) or not all(v in constants for v in node.inputs) or not _small(node):
+        return None
+    value = _constant(Builder(region, node.span, node.scope), node, [constants[v] for v in node.inputs])
+    constants[value] = Constant.of(region.nodes[-1]).value
+    return value
 
 
 def _small(node: Node) -> bool:
@@ -53,8 +67,9 @@ def _small(node: Node) -> bool:
     return 0 < size <= LARGEST and len(node.outputs) == 1
 
 
-def _neutral(node: Node, inputs: list[Value], constants: dict[Value, Any]) -> Value | None:
+def _neutral(node: Node, constants: dict[Value, Any]) -> Value | None:
     """x where a node is x + 0, x * 1 or x / 1, or an x of which derivatives and integrals, which are code by now, ask something."""
+    inputs = node.inputs
     if node.op in (WithDerivative, Reusable) and inputs[0].type == node.output.type:
         return inputs[0]
     if node.op not in NEUTRAL:

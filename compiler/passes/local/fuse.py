@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
+from mai.compiler.ir.rewrite import read_instead, rewriting
 from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.products.product import Affine
@@ -19,37 +20,49 @@ PLACES: dict[tuple[type[Operation], type[Operation]], int] = {
 
 
 @rewriting(el.Add, el.Multiply)
-def fuse(graph: Graph) -> Graph:
+def fuse_in_place(graph: Graph) -> Graph:
     """Join W x + b into one operation, where b is one vector for all examples; a layer norm, its scale and its shift likewise.
 
     The product must have no other use and stand in the region of the sum, so that nothing is computed more often. Changes of type
-    between the two do not matter.
+    between the two do not matter. The graph is changed.
     """
-    chains: dict[Value, tuple[Region, list[Node]]] = {}
+    same: dict[Value, Value] = {}
+    _fuse(graph, _used_once(graph), same)
+    graph.arguments = {net: {same.get(v, v): n for v, n in names.items()} for net, names in graph.arguments.items()}
+    return graph
+
+
+def _used_once(graph: Graph) -> set[Value]:
+    """The values that one node reads, in one place, or that leave the graph once: before anything is changed."""
     leaving = Counter(graph.outputs)
+    values = {v for node in graph.walk() for v in node.inputs}
+    return {v for v in values if len(v.uses) + leaving[v] == 1 and sum(v.uses.values()) <= 1}
 
-    def used_once(value: Value) -> bool:
-        return len(value.uses) + leaving[value] == 1 and sum(value.uses.values()) <= 1
 
-    def rule(copier: Copier, node: Node) -> bool:
-        here = copier.builder.region
-        for operand, other in _sides(node):
-            region, chain = chains.get(copier[operand], (None, []))
-            if not used_once(operand) or region is not here:
-                continue
-            fused = _taken_in(copier, node, chain, copier[other])
-            if fused is not None:
-                chains[fused[-1].output] = here, fused
-                copier.bind(node, fused[-1].output)
-                return True
-        copier.copy(node)
+def _fuse(region: Region, once: set[Value], same: dict[Value, Value]) -> None:
+    """Fuse in a region: what was made of each value in it, a product and changes of its type, is its chain."""
+    nodes, region.nodes = region.nodes, []
+    chains: dict[Value, list[Node]] = {}
+    for node in nodes:
+        first = node.inputs[0] if node.inputs else None
+        is_single = first in once
+        sides = [(v, o) for v, o in _sides(node) if v in once]
+        if node.regions or not same.keys().isdisjoint(node.inputs):
+            read_instead(node, same, lambda inner: _fuse(inner, once, same))
+        fused = next(
+            filter(None, (_taken_in(region, node, chains.get(same.get(v, v), []), same.get(o, o)) for v, o in sides)),
+            None,
+        )
+        if fused is not None:
+            same[node.output] = fused[-1].output
+            chains[fused[-1].output] = fused
+            node.drop()
+            continue
+        region.nodes.append(node)
         if not node.regions:
-            _, before = chains.get(copier[node.inputs[0]], (None, [])) if node.op in VIEWS else (None, [])
-            single = bool(node.inputs) and used_once(node.inputs[0])
-            chains[copier[node.output]] = here, [*(before if single else []), here.nodes[-1]]
-        return True
-
-    return copy_graph(graph, rule)
+            before = chains.get(node.inputs[0], []) if node.op in VIEWS and is_single else []
+            chains[node.output] = [*before, node]
+    region.outputs = [same.get(v, v) for v in region.outputs]
 
 
 def _sides(node: Node) -> list[tuple[Value, Value]]:
@@ -60,7 +73,7 @@ def _sides(node: Node) -> list[tuple[Value, Value]]:
     return [(left, right), (right, left)]
 
 
-def _taken_in(copier: Copier, node: Node, chain: list[Node], other: Value) -> list[Node] | None:
+def _taken_in(region: Region, node: Node, chain: list[Node], other: Value) -> list[Node] | None:
     """The maker of one operand with the other operand as its next optional input, and the changes of type after it.
 
     None where that is not the same.
@@ -73,7 +86,7 @@ def _taken_in(copier: Copier, node: Node, chain: list[Node], other: Value) -> li
         return None
     if last.shape != node.output.type.shape or last.shape[-1:] != other.type.shape:
         return None
-    builder = copier.builder
+    builder = Builder(region, node.span, node.scope)
     value = builder.emit_all(maker.op, [*maker.inputs, other], maker.attributes, node.output.name)[0]
     fused = [builder.region.nodes[-1]]
     for view in chain[1:]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import copy_graph
+from mai.compiler.ir.rewrite import copy_graph, read_instead
 from mai.compiler.ir.structure import Constant, Integrate
 
-Scope = dict[Hashable, list[Node]]  # Of a region: its nodes, by what they do.
+InSight = dict[Hashable, list[Node]]  # Nodes of a region and of those around it, the outer ones first, by what they do.
 
 
 def share(graph: Graph) -> Graph:
@@ -18,52 +18,44 @@ def share(graph: Graph) -> Graph:
 
 def share_in_place(graph: Graph) -> Graph:
     """The same, in a graph that may be changed."""
-    _share(graph, [], {})
+    _share(graph, {}, {})
     return graph
 
 
 def share_region(region: Region) -> dict[Value, Value]:
     """The same in one region that is being made, by itself; the values that are gone, and what each of them is now."""
     same: dict[Value, Value] = {}
-    _share(region, [], same)
+    _share(region, {}, same)
     return same
 
 
-def _share(region: Region, around: list[Scope], same: dict[Value, Value]) -> None:
+def _share(region: Region, in_sight: InSight, same: dict[Value, Value]) -> None:
     kept: list[Node] = []
-    own: Scope = {}
-    scopes = [*around, own]
+    alike: list[list[Node]] = []  # Those that a node of this region was added to.
     for node in region.nodes:
         if node.regions or not same.keys().isdisjoint(node.inputs):
-            _read_the_same(node, scopes, same)
-        key = _key(node, {})
-        twin = _twin(node, key, scopes)
+            read_instead(node, same, lambda inner: _share(inner, in_sight, same))
+        others = in_sight.setdefault(_key(node, {}), [])
+        twin = _twin(node, others)
         if twin is None:
-            own.setdefault(key, []).append(node)
+            others.append(node)
+            alike.append(others)
             kept.append(node)
         else:
             same.update(zip(node.outputs, twin.outputs, strict=True))
             node.drop()
+    for others in alike:  # Nobody outside sees them.
+        others.pop()
     region.nodes = kept
     region.outputs = [same.get(v, v) for v in region.outputs]
 
 
-def _read_the_same(node: Node, scopes: list[Scope], same: dict[Value, Value]) -> None:
-    """Let a node read the first of equal values, and so its bodies."""
-    node.unlink()
-    node.inputs = tuple(same.get(v, v) for v in node.inputs)
-    for inner in node.regions:
-        _share(inner, scopes, same)
-    node.link()
-
-
-def _twin(node: Node, key: Hashable, scopes: list[Scope]) -> Node | None:
-    """A node in sight that does the same."""
+def _twin(node: Node, others: list[Node]) -> Node | None:
+    """One of some nodes that do the same and have the same types, with equal bodies."""
     types = [v.type for v in node.outputs]
-    for scope in scopes:
-        for other in scope.get(key, ()):
-            if types == [v.type for v in other.outputs] and _bodies(node, {}) == _bodies(other, {}):
-                return other
+    for other in others:
+        if types == [v.type for v in other.outputs] and _bodies(node, {}) == _bodies(other, {}):
+            return other
     return None
 
 

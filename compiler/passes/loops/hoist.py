@@ -11,7 +11,7 @@ from math import prod
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading, rewriting, symbols_of
+from mai.compiler.ir.rewrite import Copier, made_in, read_instead, reading, rewriting, symbols_of
 from mai.compiler.ir.structure import Loop, Spread
 from mai.compiler.ir.types import TURN_DEPTH, Axis
 from mai.compiler.ops.random.random_numbers import Draw
@@ -21,21 +21,22 @@ LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs
 
 
 @rewriting(Loop)
-def hoist(graph: Graph) -> Graph:
-    """The body of every loop holds what depends on its states, on draws, and scalars of the turn that cost nothing."""
-    local = local_sizes(graph)
+def hoist_in_place(graph: Graph) -> Graph:
+    """The body of every loop holds what depends on its states, on draws, and scalars of the turn that cost nothing. The graph is changed."""
+    _hoist(graph, local_sizes(graph))
+    return graph
 
-    def rule(copier: Copier, node: Node) -> bool:
-        if node.op is not Loop:
-            return False
-        copier.copy(node)
-        loop = copier.builder.region.nodes.pop()
-        _leave(copier.builder, loop, local)
-        _tabulate(copier.builder, loop)
-        copier.builder.region.nodes.append(loop)
-        return True
 
-    return copy_graph(graph, rule)
+def _hoist(region: Region, local: set[str]) -> None:
+    nodes, region.nodes = region.nodes, []
+    builder = Builder(region)
+    for node in nodes:
+        for inner in node.regions:
+            _hoist(inner, local)
+        if node.op is Loop:
+            _leave(builder, node, local)
+            _tabulate(builder, node)
+        region.nodes.append(node)
 
 
 def local_sizes(graph: Graph) -> set[str]:
@@ -126,9 +127,5 @@ def tables_of(body: Region, timed: dict[Value, bool]) -> list[Value]:
 def _replace(region: Region, new: dict[Value, Value]) -> None:
     """Let the code of a region read new values, and give them."""
     for node in region.nodes:
-        node.unlink()
-        node.inputs = tuple(new.get(v, v) for v in node.inputs)
-        for inner in node.regions:
-            _replace(inner, new)
-        node.link()
+        read_instead(node, new, lambda inner: _replace(inner, new))
     region.outputs = [new.get(v, v) for v in region.outputs]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value, turns_of
 from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
-from mai.compiler.ir.structure import Loop, WeightOf
+from mai.compiler.ir.structure import Constant, Loop, WeightOf
 from mai.compiler.ops.shapes.shape import Stack
 from mai.compiler.passes.fill import full
 from mai.compiler.passes.local.prune import needed_for
@@ -31,9 +31,10 @@ def unroll(graph: Graph, at_most: int | None = None, *, alike: bool = True) -> G
         if node.op is not Loop or not Loop.of(node).fresh:
             return False
         states, kept = [copier[v] for v in node.inputs[1:]], []
+        body, own = node.regions[0].nodes, _of_each_turn(node.regions[0])
         for turn in range(_turns(node, at_most, alike)):
             turns.append(turn)
-            states, rows = one_turn(copier, node, turn, states)
+            states, rows = one_turn(copier, node, turn, states, own if turn else body)
             kept.append(rows)
             turns.pop()
         copier.bind(node, *states, *stacked(copier, node, kept))
@@ -45,11 +46,22 @@ def unroll(graph: Graph, at_most: int | None = None, *, alike: bool = True) -> G
     return copied
 
 
-def one_turn(copier: Copier, loop: Node, turn: int, states: Sequence[Value]) -> tuple[list[Value], list[Value]]:
-    """Copy a loop's body as one of its turns: the states after it, and what it keeps."""
+def _of_each_turn(body: Region) -> list[Node]:
+    """A body without what reads nothing, as positions made of constants: the first turn computes it for all."""
+    alike = set[Value]()
+    for node in body.nodes:
+        if (node.op is Constant or node.structure is None) and not node.regions and alike.issuperset(node.inputs):
+            alike.update(node.outputs)
+    return [node for node in body.nodes if not node.outputs or node.output not in alike]
+
+
+def one_turn(
+    copier: Copier, loop: Node, turn: int, states: Sequence[Value], nodes: Sequence[Node] | None = None
+) -> tuple[list[Value], list[Value]]:
+    """Copy a loop's body, or those of its `nodes` that were not copied before, as one of its turns: the states after it, and what it keeps."""
     region = loop.regions[0]
     copier.mapping.update(zip(region.inputs, [copier.builder.constant(turn), *states], strict=True))
-    copier.nodes(region.nodes)
+    copier.nodes(region.nodes if nodes is None else nodes)
     results = [copier[v] for v in region.outputs]
     return results[: len(states)], results[len(states) :]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mai.compiler.ir.graph import Node, Value
-from mai.compiler.ir.sizes import Dim, symbol, symbols
+from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
 from mai.compiler.ir.structure import VIEWS
 from mai.compiler.ir.types import Axis
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -40,7 +40,9 @@ class GrowingAxes:
             )
         return self._axes[value]
 
-    def _is_text(self, size: object) -> bool:
+    def _is_text(self, size: Size) -> bool:
+        if isinstance(size, int):
+            return False
         if self.is_length(size):
             return True
         if self.has_length(size):
