@@ -51,7 +51,7 @@ def largest(graph: Graph) -> dict[str, int]:
     """The most: a slice `table[:P - 1]` ends where its table does, and an axis of `4 - P` has no negative size."""
     names = _free_sizes(graph)
     most: dict[str, int] = {}
-    for left in {*_sizes(graph), *_beyond_slices(graph)}:
+    for left in dict.fromkeys([*_sizes(graph), *_beyond_slices(graph)]):
         name, *others = symbols(left) or {""}
         if others or name not in names:
             continue
