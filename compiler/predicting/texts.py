@@ -124,7 +124,7 @@ class PlainTexts:
         """The texts of a block of rows. Raises `MaiError` for what is no text, or is of another length than the file takes."""
         values, counts = dict[str, Array](), dict[str, Array]()
         columns = {name: _texts_of(table, name) for name in self.names}
-        lacks = np.any([[text is None for text in column] for column in columns.values()], axis=0)
+        lacks = np.any([self._lacks(name, column) for name, column in columns.items()], axis=0)
         kept = np.flatnonzero(~lacks)
         self._asked += len(lacks)
         self._lacking += (np.flatnonzero(lacks) + table.first + 1).tolist()
@@ -137,6 +137,12 @@ class PlainTexts:
             if count is not None:
                 counts[name] = count
         return TextBlock(kept, values, counts)
+
+    def _lacks(self, name: str, texts: Sequence[str | None]) -> list[bool]:
+        """Which texts are missing, as an empty one is where it has no token."""
+        port, special = self._model.inputs[name], self._model.manifest.special_tokens
+        has_none = not len(encode_text(port, "", self._model.tokenizer, special_tokens=special))
+        return [text is None or (not text and has_none) for text in texts]
 
     def _filled(self, table: TableFile, port: Port, texts: Sequence[str], kept: Array) -> tuple[Array, Array | None]:
         """Tokens [rows, longest], and how many each row has, unless the file takes places without a token."""

@@ -20,7 +20,7 @@ class AnswersBeside:
 
     def __init__(self, write: Write) -> None:
         self.rows, self.names = 0, list[str]()
-        self._write, self._waiting = write, list[Mapping[str, pa.ChunkedArray]]()
+        self._write, self._waiting = write, list[tuple[Mapping[str, pa.ChunkedArray], int]]()
         self._kinds: dict[str, pa.DataType] | None = None
 
     def add(
@@ -42,18 +42,14 @@ class AnswersBeside:
             self.names = [*answers]
             waiting, self._waiting = self._waiting, []
             for each in waiting:
-                self._without(each, _length(each))
+                self._without(*each)
         self._write(pa.table({**rows, **(answers if asked is None else _spread(answers, asked, count))}))
 
     def _without(self, rows: Mapping[str, pa.ChunkedArray], count: int) -> None:
         if self._kinds is None:
-            self._waiting.append(rows)
+            self._waiting.append((rows, count))
             return
         self._write(pa.table({**rows, **{name: pa.nulls(count, kind) for name, kind in self._kinds.items()}}))
-
-
-def _length(rows: Mapping[str, pa.ChunkedArray]) -> int:
-    return len(next(iter(rows.values()), ()))
 
 
 def _spread(answers: Mapping[str, pa.Array], asked: Array, count: int) -> dict[str, pa.Array]:

@@ -99,12 +99,14 @@ def _decoded(raw: bytes, channels: int, size: tuple[int, int], framing: Framing,
 
 def _opened(raw: bytes) -> Picture:
     """An image whose head alone was read. Raises `ValueError` or `OSError` where it is none, or of more pixels than Pillow opens."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         return Image.open(io.BytesIO(raw), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise ValueError("it has too many pixels") from error
+    except UnidentifiedImageError as error:
+        raise ValueError("it has another format") from error
 
 
 def as_png(image: Array, span: tuple[float, float]) -> bytes:

@@ -188,10 +188,11 @@ def test_names_may_be_a_column_of_categories(tmp_path: Path) -> None:
     np.testing.assert_array_equal(coded.rows["x"][:], plain.rows["x"][:])
 
 
-def test_a_damaged_image_is_told_with_its_row(tmp_path: Path) -> None:
-    images = [encoded(0), encoded(1)[:60]]
+@pytest.mark.parametrize(("second", "why"), [(encoded(1)[:60], ""), (b"none", "its format is not known")])
+def test_a_damaged_image_is_told_with_its_row(second: bytes, why: str, tmp_path: Path) -> None:
+    images = [encoded(0), second]
     parquet.write_table(pa.table({"image": images, "kind": LABELS[:2]}), tmp_path / "t.parquet")
-    with pytest.raises(MaiError, match=r"t.parquet, row 2, is no image that can be read"):
+    with pytest.raises(MaiError, match=rf"t.parquet, row 2, is no image that can be read: {why}"):
         read(tmp_path, "t.parquet")
 
 

@@ -172,6 +172,20 @@ def test_the_part_of_each_image_is_written_by_its_name(animals: Path) -> None:
         assert sorted((kept["x"][:][:, 0, 0, 0] + 1) * 127.5) == pytest.approx(greys)
 
 
+@pytest.mark.parametrize(("path", "names"), [
+    ("*/*3.png", ["cat/3.png", "dog/3.png"]),
+    (("one/pets", "two/pets"), ["one/pets/a.png", "two/pets/a.png"]),
+    (("one/pets",), ["a.png"]),
+])  # fmt: skip
+def test_two_images_have_two_names(animals: Path, path: str | tuple[str, ...], names: list[str]) -> None:
+    """Where a pattern says which they are, or folders of one name."""
+    for place in ("one/pets", "two/pets"):
+        (animals / place).mkdir(parents=True)
+        Image.new("L", (4, 4)).save(animals / place / "a.png")
+    data = load(Images(path=path), field(1, 4, 4), 0, animals)
+    assert sorted(name for each in data.places.values() for name in ([] if each.files is None else each.files)) == names
+
+
 def damaged(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for i in range(3):

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from mai.compiler.predicting.unasked import AnswersBeside
 from mai.runtime import load
 from mai.runtime.arrays import Array
 from mai.runtime.text.tokenizer import tokenizer_of
@@ -119,6 +121,15 @@ def test_rows_that_training_leaves_out(tmp_path: Path) -> None:
     assert refused.exit_code == 1 and "row 1: `text` is no text: 3" in refused.output
 
 
+def test_rows_before_the_first_answer_stay_where_no_column_does() -> None:
+    """As with `--keep ""`: they wait until the kinds of the answers are known."""
+    written = list[pa.Table]()
+    beside = AnswersBeside(written.append)
+    beside.add({}, 2, np.array([], np.int64), {})
+    beside.add({}, 3, np.array([1]), {"y": pa.array([7])})
+    assert pa.concat_tables(written).to_pydict() == {"y": [None, None, None, 7, None]} and beside.rows == 5
+
+
 def test_a_text_that_goes_on(tmp_path: Path) -> None:
     """A model of a corpus, which has no rows: what a call gives for each prompt."""
     (tmp_path / "t.txt").write_text("good food and good staff. " * 40)
@@ -139,6 +150,10 @@ def test_a_text_that_goes_on(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("x\ngood\nfo\ngood f\n")
     said, _ = predicted(run / "m.say.onnx", tmp_path / "p.csv")
     means, _ = predicted(run / "m.mean_of.onnx", tmp_path / "p.csv")
+    (tmp_path / "gap.csv").write_text('x\ngood\n""\nfo\n')
+    for name, answers in (("say", said), ("mean_of", means)):
+        asked, notes = predicted(run / f"m.{name}.onnx", tmp_path / "gap.csv")
+        assert asked == [answers[0], {"x": "", name: None}, answers[1]] and "row 2 has no text" in notes
     say, mean_of = (load(run / f"m.{name}.onnx", providers="cpu") for name in ("say", "mean_of"))
     for prompt, text, mean in zip(("good", "fo", "good f"), said, means, strict=True):
         assert text["say"] == say(x=prompt)

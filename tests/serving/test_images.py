@@ -76,7 +76,7 @@ def test_what_is_no_image(text: str) -> None:
 def test_other_formats_are_not_read(tmp_path: Path) -> None:
     """Pillow would start another program for one of them."""
     raw = photograph(tmp_path / "a.bmp", "RGB")
-    with pytest.raises(ModelError, match="`x` is no image that can be read"):
+    with pytest.raises(ModelError, match="`x` is no image that can be read: it has another format"):
         read_images(real("x", 3, 8, 8), [b64encode(raw).decode()], None)
 
 

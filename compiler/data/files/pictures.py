@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.rows import Key, Rows, change
@@ -167,7 +167,8 @@ def opened(origin: Origin, whole: bool = False) -> Iterator[Picture]:
         with Image.open(_source(origin, whole)) as image:
             yield image
     except UNDECODED as error:
-        raise bad(f"{origin} is no image that can be read: {error}", help="copy it again, or take it out") from error
+        why = "its format is not known" if isinstance(error, UnidentifiedImageError) else error
+        raise bad(f"{origin} is no image that can be read: {why}", help="copy it again, or take it out") from error
 
 
 def _source(origin: Origin, whole: bool) -> Path | BytesIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from glob import has_magic
+from os.path import commonpath
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -147,7 +148,7 @@ class Images(RowSource):
         if key is not None and key not in words:
             raise bad(f"the split looks at `{key}`, which the images have not", help="subfolders are the labels `y`")
         key_rows = words["y"] if key is not None else None
-        names = np.array([_name_of(file, wanted.places) for file in wanted.files])
+        names = np.array(_names_of(wanted.files, wanted.places))
         places = Places(np.arange(len(names)), files=names)
         return Finite({"x": x, **words}, key=key_rows, notes=(*notes,), framing=self._framing(), places=places)
 
@@ -222,10 +223,11 @@ def _sides(size: int | tuple[int, int]) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else size
 
 
-def _name_of(file: Path, places: Sequence[Path]) -> str:
-    """An image's name from the folder on that a spec names, after the name of that where there are several."""
-    folder = next((place for place in places if place in file.parents), file.parent)
-    return file.relative_to(folder if len(places) == 1 else folder.parent).as_posix()
+def _names_of(files: Sequence[Path], places: Sequence[Path]) -> list[str]:
+    """Images' names from the folder on that a spec names, or the one that all lie in where it names several, or a pattern."""
+    folders = {next((place for place in places if place in file.parents), file.parent).absolute() for file in files}
+    top = commonpath(folders)
+    return [file.absolute().relative_to(top).as_posix() for file in files]
 
 
 def _notes_of_left_out(place: Path) -> Iterator[str]:
