@@ -16,6 +16,7 @@ from mai.compiler.elaborate.blocks.export import (
     elaborate_export,
     exports_of,
     may_wait,
+    nets_read,
 )
 from mai.compiler.elaborate.blocks.train import only
 from mai.compiler.elaborate.blocks.train_sequence import Modules, elaborate_trainings
@@ -290,12 +291,13 @@ class _Draft:
 
     def add_exports(self) -> None:
         """The exports by name: None for one that has errors, or waits for the train blocks."""
+        nets = nets_read(self.file, self.modules[False])
         for declaration in exports_of(self.file):
             name = declaration.name
             if name.id in self.exports:
                 self.report.error("duplicate-name", name.span, f"`{name.id}` is exported twice")
-            waits = may_wait(declaration, self.modules[False], self.weights)
-            self.exports[name.id] = self._export(declaration, elaborate_before_training if waits else elaborate_export)
+            how = elaborate_before_training if may_wait(nets, self.weights) else elaborate_export
+            self.exports[name.id] = self._export(declaration, how)
 
     def add_waiting(self) -> None:
         """The exports that waited for the train blocks, in their places."""

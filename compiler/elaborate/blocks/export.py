@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.blocks.integrals.arrival import count_evaluations
@@ -62,11 +62,18 @@ def elaborate_before_training(
     return graph
 
 
-def may_wait(declaration: ast.Function, module: Module, weights: Mapping[str, Weight]) -> bool:
-    """Whether an export reads parameters of a net that has none yet: only training may call it."""
-    nets = {field.path.partition(".")[0] for field in nodes_of(declaration, ast.Field) if field.path is not None}
-    own = {weight.owner for weight in weights.values()} if nets else set[str]()
-    return any(isinstance(module.names.get(net), Function) and net not in own for net in nets)
+def nets_read(file: ast.File, module: Module) -> set[str]:
+    """The nets whose parameters are values in an export of a file, or in a function that one may call."""
+    functions = [f for f in module.names.values() if isinstance(f, Function)]
+    written = [*((d, module) for d in exports_of(file)), *((f.declaration, f.module) for f in functions)]
+    paths = ((field.path, near) for d, near in written for field in nodes_of(d, ast.Field))
+    heads = ((path.partition(".")[0], near) for path, near in paths if path is not None)
+    return {head for head, near in heads if isinstance(near.names.get(head), Function)}
+
+
+def may_wait(nets: Set[str], weights: Mapping[str, Weight]) -> bool:
+    """Whether one of these nets has no parameters yet: only training may call it, or an export below."""
+    return bool(nets) and not nets <= {weight.owner for weight in weights.values()}
 
 
 def exports_of(file: ast.File) -> list[ast.Function]:

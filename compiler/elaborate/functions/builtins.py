@@ -191,7 +191,10 @@ def _sizes_of_parts(e: Elaborator, parts: Arg, size: Size) -> list[Size]:
     if isinstance(parts.value, list):
         _check_parts(len(parts.value))
         each = [replace(parts, value=part) for part in parts.value]
-        sizes = [part.value if isinstance(part.value, Dim) else positive(e, part, 1) for part in each]
+        sizes = [
+            e.size(part.value, part.span, least=1) if isinstance(part.value, Dim) else positive(e, part, 1)
+            for part in each
+        ]
         total: Size = sum(sizes)
         if total != size:
             message = f"parts of {', '.join(map(str, sizes))} are {total} in all, and the axis has {size}"

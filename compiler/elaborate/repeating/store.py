@@ -99,12 +99,20 @@ def calls_again(file: ast.File) -> bool:
     graphs = [d for d in file.declarations if isinstance(d, BLOCKS) or getattr(d, "kind", "") == "export"]
     if len(graphs) > 1 or any(isinstance(d, ast.Import) for d in file.declarations):
         return True
-    called: set[str] = set()
+    functions = {d.name.id for d in file.declarations if isinstance(d, ast.Function)}
+    seen: set[tuple[type, str]] = set()  # A function that is only named, `f = g`, may be called as well.
     for node in nodes_of(file, object):
-        if isinstance(node, LOOPS) or (isinstance(node, ast.Call) and node.function.span.text in called):
+        if isinstance(node, LOOPS):
             return True
         if isinstance(node, ast.Call):
-            called.add(node.function.span.text)
+            use: tuple[type, str] = ast.Call, node.function.span.text
+        elif isinstance(node, ast.Name) and node.id in functions:
+            use = ast.Name, node.id
+        else:
+            continue
+        if use in seen:
+            return True
+        seen.add(use)
     return False
 
 

@@ -152,7 +152,8 @@ class OnnxBackend(Nodes):
     def lacking(self, x: ir.Value, axis: Integer) -> Scalar:
         """How many elements an axis lacks to have one: 1 where it has none, else 0.
 
-        It is asked at run time of a size of several names, `n - k`, where no bound of one of them keeps it above 0.
+        It is asked at run time of a size of several names, `n - k`, where no bound of one of them keeps it above 0. What there is
+        says it, not the size: below 0, `x[: n - k]` counts from the end, as numpy does.
         """
         size = self.physical[x][axis]
         if isinstance(size, int):
@@ -161,11 +162,11 @@ class OnnxBackend(Nodes):
         least = sz.evaluate(size, {name: int(self._source(name)[1] is not None) for name in names})
         if len(names) < 2 or (least > 0 and all(coefficient > 0 for monomial, coefficient in size.terms if monomial)):
             return 0
-        return self._beside(
-            size,
-            f"{size} < 1",
-            lambda: self.Cast(self.Less(self.size_value(x, axis), self.int(1)), to=int(ir.DataType.INT64)),
-        )
+        place = self.rank(x) + axis
+        return self.where_made(x, ("lacking", axis), lambda: self._lacking(self.Shape(x, start=place, end=place + 1)))
+
+    def _lacking(self, size: ir.Value) -> ir.Value:
+        return self.Cast(self.Less(self.Squeeze(size), self.int(1)), to=int(ir.DataType.INT64))
 
     def size_value(self, x: ir.Value, axis: Integer) -> ir.Value:
         """The size of `x` along an axis in memory, as an int64 scalar."""

@@ -232,7 +232,9 @@ def test_calls_that_differ_are_not_repeated(differs: str, tmp_path: Path, monkey
             assert rows(fast.program.exports[name]) == rows(graph)
 
 
+HALF = "layer half(x: [2]) -> [2] { return x / 2 }\n"
 ONCE = "export f(x: [2]) -> [2] { return linear(tanh(x), 2) }"
+NAMED = "export f(x: [2]) -> [2] {\n  g = half\n  return g(half(x))\n}"
 
 
 @pytest.mark.parametrize(
@@ -243,6 +245,8 @@ ONCE = "export f(x: [2]) -> [2] { return linear(tanh(x), 2) }"
         (ONCE.replace("{ return", "{\n  repeat 2 { x = x / 2 }\n  return").replace(" }", "\n}", 2), True),
         (f"{ONCE}\n{ONCE.replace('f(', 'g(')}", True),
         (f'import "layers.mai"\n{ONCE}', True),
+        (HALF + ONCE.replace("tanh", "half"), False),
+        (HALF + NAMED, True),
     ],
 )
 def test_what_a_call_became_is_kept_where_a_file_may_call_again(text: str, again: bool) -> None:

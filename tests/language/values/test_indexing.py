@@ -151,6 +151,9 @@ def test_parts_have_the_sizes_of_a_list(program: Maker, tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
     path.write_text("export f(x: [7]) -> [2] { return split(x, [2, 4])[0] }\n")
     assert [d.message for d in check(path).diagnostics] == ["parts of 2, 4 are 6 in all, and the axis has 7"]
+    by_setting = "export f(x: [7], k: int = 2) -> [] { return sum(split(x, [k, 7 - k])[0]) }\n"
+    setting = program(by_setting).exports["f"].settings["k"]
+    assert (setting.minimum, setting.maximum) == (1, 6)
 
 
 @pytest.mark.parametrize(

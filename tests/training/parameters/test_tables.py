@@ -90,18 +90,20 @@ def test_a_state_that_begins_with_a_draw(program: Maker) -> None:
 
 
 def test_an_export_reads_parameters_of_a_net_that_only_training_calls(program: Maker, tmp_path: Path) -> None:
-    """The exports keep the order of the file, and each waits only where it must."""
+    """The exports keep the order of the file, and each waits only where it must, also for what a net reads that it calls."""
     spec = program("""net book(x: [2]) -> [3] {
   param C: [3, 2] ~ normal(0, 1)
   return sum((x - C)^2, axis = -1)
 }
 net f(x: [2]) -> [2] { return linear(x, 2) }
+net nearest(x: [2]) -> [2] { return x @ book.C' @ book.C }
 export centres(k: class[3]) -> [2] { return book.C[k] }
+export near(x: [2]) -> [2] { return nearest(x) }
 export moved(x: [2]) -> [2] { return f(x) + f.linear_1.bias }
 data x: [2] from moons()
 train(steps = 1) { minimize sum(book(x)) + sum(f(x)^2) }
 """)
-    assert [*spec.exports] == ["centres", "moved"]
+    assert [*spec.exports] == ["centres", "near", "moved"]
     weights, _ = load_weights(spec, None)
     model = load(export(spec, "centres", Trained(weights), tmp_path).path, providers="cpu")
     np.testing.assert_array_equal(model(k=np.array([2, 0])), weights["book.C"][[2, 0]])
