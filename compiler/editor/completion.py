@@ -47,6 +47,8 @@ def completions(view: View, offset: int) -> list[Item]:
         standard = [Item(name, "file", text=name.removeprefix(imported[1])) for name in library_names()]
         return [*(Item(*file) for file in files(view, start, offset)), *standard]
     outside = _TEXT.sub("", line)
+    if re.search(r'=\s*family\(\s*"\w*$', outside):
+        return [*_families()]
     if '"' in outside and "#" not in outside:
         return [Item(*file) for file in files(view, start, offset)]
     if "#" in outside or (start < offset and text[start].isdigit()):
@@ -102,6 +104,13 @@ def _of_call(view: View, call: Open, offset: int) -> Iterator[Item]:
     for name, form in arguments.items():
         if name not in present:
             yield Item(name, "argument", form, meaning_of(call, name, sight), f"{name} = ")
+
+
+def _families() -> Iterator[Item]:
+    """The known networks whose rules a `weights` block may take."""
+    from mai.compiler.weights.families import set_names
+
+    yield from (Item(name, "setting", f'family("{name}")') for name in set_names())
 
 
 def _values(call: Open, setting: str) -> Iterator[Item]:

@@ -35,8 +35,9 @@ LEFT_OUT = (
         "playground/page", "predicting", "sweeping", "torch", "tuning",
     )),
     *(f"runtime/{room}" for room in ("chat", "command_line", "commands", "model", "self_test", "show", "text", "web")),
-    "spec/families", "spec/starters",
+    "spec/starters",
 )  # fmt: skip
+FAMILIES = "spec/families"  # Of which a check reads the sets of rules alone, `family("llama")`.
 TOOLS = ("esbuild", "playwright-core")  # of which nothing is in the page
 HEAD_OF_LICENCES = (
     "mai is under the MIT licence. This page holds works of others, under theirs. Pyodide is CPython for browsers, which is under the\n"
@@ -134,7 +135,7 @@ def python_files() -> Iterator[tuple[str, Path]]:
             place = Path(folder).relative_to(root)
             folders[:] = sorted(n for n in folders if n != "__pycache__" and (place / n).as_posix() not in left_out)
             for name in sorted(names):
-                if name.endswith(TEXTS):
+                if name.endswith((".mai",) if place.as_posix() == FAMILIES else TEXTS):
                     yield (Path(root.name) / place / name).as_posix(), Path(folder) / name
 
 

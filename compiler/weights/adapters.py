@@ -24,6 +24,7 @@ PREFIX = "base_model.model."
 PART = re.compile(
     r"(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(\.weight)?"
 )
+BIAS = re.compile(r"(?P<module>.+)\.lora_B\.bias")
 WRAPPERS = re.compile(r"\.(modules_to_save|original_module|base_layer)(?=\.)")
 PLAIN = re.compile(r"\^?[\w.-]+")  # A pattern of modules that is a name, whole or its end.
 # Ways to begin that leave the base model as it is; others change its tensors, too.
@@ -31,7 +32,7 @@ BEGINNINGS: tuple[object, ...] = (True, False, "gaussian", "orthogonal", "eva")
 # What says how an adapter was trained, or which tensors it has, which the tensors themselves say.
 NOTHING = frozenset({
     "peft_type", "base_model_name_or_path", "task_type", "r", "lora_alpha", "alpha_pattern", "rank_pattern", "use_rslora", "use_dora",
-    "fan_in_fan_out", "init_lora_weights", "auto_mapping", "bias", "inference_mode", "lora_dropout", "target_modules", "modules_to_save",
+    "fan_in_fan_out", "init_lora_weights", "auto_mapping", "bias", "inference_mode", "lora_dropout", "lora_bias", "target_modules", "modules_to_save",
     "exclude_modules", "layers_to_transform", "layers_pattern", "peft_version", "revision", "megatron_core", "qalora_group_size",
     "runtime_config", "eva_config",
 })  # fmt: skip
@@ -158,6 +159,24 @@ class Adapted:
         return rows.T if self.is_turned else rows.reshape(base.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class AddedBias:
+    """A bias of the base model with that of an adapter's second matrix, b + scale b_B."""
+
+    base: Readable
+    more: Readable
+    scale: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the base's tensor."""
+        return self.base.shape
+
+    def read(self) -> torch.Tensor:
+        """The sum, in float32."""
+        return self.base.read().float() + self.scale * self.more.read().float()
+
+
 def adapted(
     config: AdapterConfig, base: Mapping[str, Readable], adapter: Mapping[str, Readable]
 ) -> dict[str, Readable]:
@@ -167,12 +186,15 @@ def adapted(
         ValueError: the adapter speaks of what the base model has not, or in other shapes.
     """
     changes: dict[str, dict[str, Readable]] = {}
+    biases: dict[str, Readable] = {}
     whole: dict[str, Readable] = {}
     for name, tensor in adapter.items():
         short = WRAPPERS.sub("", name.removeprefix(PREFIX))
         part = PART.fullmatch(short)
         if part is not None:
             changes.setdefault(part["module"], {})[part["part"]] = tensor
+        elif bias := BIAS.fullmatch(short):
+            biases[bias["module"]] = tensor
         elif "lora_" in short:
             raise ValueError(f"`{name}` is of a kind that is not known")
         else:
@@ -180,7 +202,8 @@ def adapted(
     for name in whole.keys() & base.keys():
         if whole[name].shape != base[name].shape:
             raise ValueError(f"`{name}` is {list(whole[name].shape)}, and {list(base[name].shape)} in the base model")
-    return whole | dict(_sums(config, {**base, **whole}, changes))
+    before = {**base, **whole}
+    return whole | dict(_sums(config, before, changes)) | dict(_biases(config, before, changes, biases))
 
 
 def _sums(
@@ -204,6 +227,24 @@ def _sums(
                 f"what it adds to `{name}` {list(base[name].shape)} is of {list(b.shape)} and {list(a.shape)}"
             )
         yield name, total
+
+
+def _biases(
+    config: AdapterConfig,
+    base: Mapping[str, Readable],
+    changes: Mapping[str, Mapping[str, Readable]],
+    biases: Mapping[str, Readable],
+) -> Iterator[tuple[str, AddedBias]]:
+    """The sums of the base's biases and those that an adapter's matrices have (`lora_bias`)."""
+    for module, more in biases.items():
+        name, a = _name_in(base, f"{module}.bias"), changes.get(module, {}).get("lora_A")
+        if name is None:
+            raise ValueError(f"it changes `{module}.bias`, which the base model lacks")
+        if a is None or not a.shape or config.use_dora:
+            raise ValueError(f"a part of what it adds to `{module}` is not there, or too much")
+        if more.shape != base[name].shape:
+            raise ValueError(f"what it adds to `{name}` {list(base[name].shape)} is of {list(more.shape)}")
+        yield name, AddedBias(base[name], more, config.scale(module, max(a.shape[0], 1)))
 
 
 def _name_in(base: Mapping[str, Readable], name: str) -> str | None:

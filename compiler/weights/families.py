@@ -123,7 +123,7 @@ def with_rules_of_sets(loading: Loading, weights: Mapping[str, Weight], shapes: 
         match = match_families([Family((each.rules,))], own, shapes)
         rules += [rule for rule, _ in match.rules]
         ignored += match.ignored
-    return replace(loading, rules=tuple(rules), ignored=tuple(ignored), sets=())
+    return replace(loading, rules=tuple(rules), ignored=tuple(ignored))
 
 
 def find_family(

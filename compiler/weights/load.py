@@ -18,7 +18,7 @@ from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 from mai.compiler.weights.families import with_rules_of_sets
 from mai.compiler.weights.ranges import Ranges, count_of, joined, parts_of
-from mai.compiler.weights.rules import Chain, Loading, Rule, Shapes, layer_pattern, named_by_rules, shape_of
+from mai.compiler.weights.rules import Chain, Loading, Rule, RuleSet, Shapes, layer_pattern, named_by_rules, shape_of
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -154,10 +154,8 @@ def _assign(loading: Loading, weight: Weight, shapes: Shapes, mistakes: Mistakes
         if not lacking:
             assignments.append(Assignment(weight, rule.filled(marks), names))
     if not rules:
-        message = (
-            f"`{weight.name}` {list(weight.shape)} has no tensor: its family has none of this shape for it in the file"
-        )
-        mistakes.add((loading.span, "family"), Diagnostic("weights-mismatch", loading.span, message))
+        chosen = next(each for each in loading.sets if each.target.match(weight.name))
+        mistakes.add((chosen.span, "family"), _no_tensor(weight, chosen, shapes))
     elif not assignments and absent and not keeps_initial:
         name, chain = absent[0]
         guess = closest(name, shapes)
@@ -167,6 +165,18 @@ def _assign(loading: Loading, weight: Weight, shapes: Shapes, mistakes: Mistakes
             (chain.pattern.span, "absent"), Diagnostic("weights-mismatch", chain.pattern.span, message, help=help)
         )
     return assignments
+
+
+def _no_tensor(weight: Weight, chosen: RuleSet, shapes: Shapes) -> Diagnostic:
+    """What is said of a parameter for which no rule of its family has a tensor."""
+    said = f"`{weight.name}` {list(weight.shape)} has no tensor"
+    parts = {name.partition(".")[0] for name in shapes}
+    if not chosen.part or any(name.startswith(f"{chosen.part}.") for name in shapes):
+        message = f"{said}: its family has none of this shape for it in the file"
+        return Diagnostic("weights-mismatch", chosen.span, message)
+    guess = closest(chosen.part, parts)
+    help = f"did you mean `{guess}`?" if guess else f"they begin with {', '.join(f'`{p}`' for p in sorted(parts)[:5])}"
+    return Diagnostic("weights-mismatch", chosen.span, f"{said}: none begins with `{chosen.part}.`", help=help)
 
 
 def _check_shape(assignment: Assignment, shapes: Shapes, mistakes: Mistakes) -> None:

@@ -314,11 +314,14 @@ class Rule:
 class RuleSet:
     """`"text.*" = family("clip_text", "text_encoder")`: the rules of a known network for the parameters that match `target`.
 
-    `rules` are those of the network with the names that the file has for it; a set may have rules for other variants, too.
+    `rules` are those of the network with the names that the file has for it; a set may have rules for other variants, too. `part` is
+    what these names begin with, empty where nothing stands before them.
     """
 
     target: Pattern
     rules: Loading
+    part: str
+    span: Span
 
 
 @record

@@ -32,6 +32,9 @@ EXAMPLES = ROOT / "examples"
 LARGE = "export f(x: [2]) -> [2] { return x * exp(cumsum(ones([5])))[0] }\n"  # Numbers that only numpy bounds.
 WRONG = "# 𝒳: größer\nnet f(x: [2]) -> [3] {\n  h = lineer(x, 3)\n  return h\n}\n"
 RIGHT = WRONG.replace("lineer", "linear")
+FAMILY = (
+    f'{RIGHT}weights from "a.safetensors" {{ "*" = family("clip_text") }}\nexport g(x: [2]) -> [3] {{ return f(x) }}\n'
+)
 NUMBERS = {"number-too-large", "bad-number"}  # Which numpy computes.
 
 
@@ -84,7 +87,7 @@ def test_answers_need_python_alone(unpacked: Path) -> None:
     texts = {str(EXAMPLES / f"{name}.mai"): (EXAMPLES / f"{name}.mai").read_text(encoding="utf-8") for name in names}
     questions = [
         {"ask": ask, "path": path, "text": text, "at": text.index("return") + 8, "export": "sample", "code": "shape-mismatch"}
-        for path, text in {**texts, "/spec/large.mai": LARGE, "/spec/wrong.mai": WRONG}.items()
+        for path, text in {**texts, "/spec/large.mai": LARGE, "/spec/wrong.mai": WRONG, "/spec/family.mai": FAMILY}.items()
         for ask in ANSWERS
     ]  # fmt: skip
     program = f"import sys; sys.path.insert(0, {str(unpacked)!r})\nfrom mai.compiler.playground.answers import answer\nfor line in sys.stdin: print(answer(line))"
@@ -94,8 +97,8 @@ def test_answers_need_python_alone(unpacked: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = [json.loads(line) for line in done.stdout.splitlines()]
     checks = [reply for question, reply in zip(questions, said, strict=True) if question["ask"] == "check"]
-    assert [[d["code"] for d in each["diagnostics"]] for each in checks] == [[], [], [], ["unknown-function"]]
-    assert [bool(each["notes"]) for each in checks] == [False, False, True, False]
+    assert [[d["code"] for d in each["diagnostics"]] for each in checks] == [[], [], [], ["unknown-function"], []]
+    assert [bool(each["notes"]) for each in checks] == [False, False, True, False, False]
     here = [json.loads(answer(json.dumps(question))) for question in questions]
     assert [{**a, "notes": []} if isinstance(a, dict) else a for a in said] == [
         {**a, "notes": []} if isinstance(a, dict) else a for a in here

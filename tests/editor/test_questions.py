@@ -118,6 +118,11 @@ def test_hover_of_a_parameter_has_its_declaration_and_what_it_is_here(tmp_path: 
     assert "x: [2]" in said(FLOW.replace("dx", "¦dx"), tmp_path)
 
 
+def test_known_networks_are_offered_to_a_rule(folder: Path) -> None:
+    assert "clip_text" in labels('weights from "a.safetensors" {\n  "f.*" = family("cl|")\n}\n', folder)
+    assert "family(layer" in said('weights from "a.safetensors" { "f.*" = fam¦ily("llama") }\n', folder)
+
+
 def test_columns_of_the_file_that_is_named(folder: Path) -> None:
     assert labels('data | from table("ships-2.csv")\n', folder) == ["age", "sex", "lived"]
     assert labels('data age: [], l| from table("ships-2.csv")\n', folder) == ["sex", "lived"]

@@ -115,7 +115,6 @@ def test_vectors_of_an_adapter(tmp_path: Path) -> None:
             {"layer_replication": [[0, 2], [1, 2]]},
             "`layer_replication` is [[0, 2], [1, 2]], and nothing is known of it",
         ),
-        ({"lora_bias": True}, "`lora_bias` is true"),
         ({"alpha_pattern": {"(a+)+q": 3}}, "which is no plain name of modules"),
         ({"lora_alpha": "much"}, "`lora_alpha`: Input should be a valid number"),
         (
@@ -136,6 +135,7 @@ def test_settings_that_are_refused(settings: dict[str, Any], message: str, tmp_p
         (pair(module="model.layers.7.self_attn.q_proj"), "`model.layers.7.self_attn.q_proj.weight`, which the base model lacks"),
         ({f"{Q}.lora_A.weight": torch.zeros(2, 32)}, "a part of what it adds to"),
         ({f"{Q}.lora_E": torch.zeros(2, 32)}, "is of a kind that is not known"),
+        ({**pair(), f"{Q}.lora_B.bias": torch.zeros(32)}, "`model.layers.0.self_attn.q_proj.bias`, which the base model lacks"),
         ({"model.norm.weight": torch.zeros(31)}, "is [31], and [32] in the base model"),
         ({"model.trick.weight": torch.zeros(31)}, "nothing takes `model.trick.weight` [31]"),
     ],
@@ -162,7 +162,7 @@ PEFT: dict[str, tuple[str, dict[str, Any]]] = {
     "lengths": ("qwen2", {"target_modules": "all-linear", "use_dora": True, "bias": "all"}),
     "transposed": ("gpt2", {"target_modules": ["c_attn", "c_proj", "c_fc"], "fan_in_fan_out": True, "use_dora": True, "task_type": "CAUSAL_LM"}),
     "images beside": ("gemma3, its texts", {"target_modules": r".*language_model.*q_proj", "task_type": "CAUSAL_LM"}),
-    "layers": ("gpt_neox", {"target_modules": ["query_key_value"], "layers_to_transform": [1], "bias": "lora_only"}),
+    "layers": ("gpt_neox", {"target_modules": ["query_key_value"], "layers_to_transform": [1], "bias": "lora_only", "lora_bias": True}),
     "a new head": ("llama", {"task_type": "SEQ_CLS"}),
     "tags": ("bert, gaps", {"task_type": "TOKEN_CLS", "target_modules": ["query", "value"]}),
 }  # fmt: skip

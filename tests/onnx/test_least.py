@@ -195,3 +195,23 @@ def test_prompts_that_need_many_tokens(program: Maker, tmp_path: Path) -> None:
     checked = program(spec("h += max(h[6:], axis = 0)"))
     path = export(checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(cache="none")).path
     assert load(path, providers="cpu").manifest.least == {"P": 7}
+
+
+@pytest.mark.parametrize(
+    ("body", "most"),
+    [
+        ("concat(x, zeros([3 - T]), axis = 0)", 3),  # What is filled up ends where it is full,
+        ("concat(x, ones([7 - 2 * T]), axis = 0)[:3] + 0", 3),
+        ("concat(x + iota[:T], zeros([3 - T]), axis = 0)", 3),  # and a table where its rows do.
+    ],
+)
+def test_an_input_ends_where_an_axis_would_have_less_than_no_rows(
+    body: str, most: int, program: Maker, tmp_path: Path
+) -> None:
+    """Sizes that are tried lie below that, and larger ones are refused in words."""
+    spec = program(f"let iota = [0, 1, 2]\nexport g(x: [T]) -> [3] {{ return {body} }}\n")
+    model = load(export(spec, "g", Trained({}), tmp_path).path, providers="cpu")
+    assert model.manifest.most == {"T": most}
+    assert np.asarray(model(x=np.ones((1, most), np.float32))).shape == (1, 3)
+    with pytest.raises(ModelError, match=f"`T` is at most {most}, `x` has {most + 1}"):
+        model(x=np.ones((1, most + 1), np.float32))

@@ -85,7 +85,10 @@ def test_the_rules_of_a_family(make: Make) -> None:
         np.testing.assert_array_equal(weights[name], state[file])
     lacking = {n: t for n, t in state.items() if n != "a.1_Dense.linear.bias"}
     (message,) = refused(make(rules, lacking, DENSE))
-    assert "has no tensor" in message.message
+    assert "has no tensor: the file lacks `a.1_Dense.linear.bias`" in message.message
+    (message,) = refused(make(rules.replace('"a"', '"aa"'), state, DENSE))
+    assert "has no tensor: none begins with `aa.`" in message.message and "`a`" in str(message.help)
+    assert message.span is not None and message.span.text == 'family("dense", "aa")'
 
 
 def test_names_by_patterns(make: Make) -> None:

@@ -168,7 +168,7 @@ class Reader:
             guess = closest(name, set_names())
             help = put(words[0].span, f'"{guess}"', f"did you mean `{guess}`?") if guess else None
             raise self.e.fail("weights-rule", words[0].span, f"no family is called `{name}`", help=help)
-        return RuleSet(self._pattern(rule.targets[0], target=True), sets[0])
+        return RuleSet(self._pattern(rule.targets[0], target=True), sets[0], part, rule.value.span)
 
     def _split_rules(self, rule: ast.Fill, targets: list[Pattern]) -> list[Rule]:
         """The rules of `("q", "k", "v") = split("qkv", 3, axis = 0)`: one part for each name."""

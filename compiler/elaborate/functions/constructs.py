@@ -90,7 +90,10 @@ def appended_tokens(e: Elaborator, x: Arg) -> Value:
 
 @builtin(Section.KERNELS, form="family(layer, count)")
 def family(e: Elaborator, layer: Arg, count: Arg) -> Binding:
-    """`count` layers of one form, each with parameters of its own: `each = family(mlp(hidden = 64), 8)`, then `each[k](x)`."""
+    """`count` layers of one form, each with parameters of its own: `each = family(mlp(hidden = 64), 8)`, then `each[k](x)`.
+
+    In `weights from` it is the rules of a known network by its name: `"text.*" = family("clip_text", "text_encoder")`.
+    """
     from mai.compiler.elaborate.expressions.families import family_of
 
     return family_of(e, layer.value, positive(e, count, None), layer.span)

@@ -13,7 +13,7 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import evaluate, symbols
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.describing.limits import smallest
+from mai.compiler.onnx.describing.limits import largest, smallest
 from mai.runtime.arrays import Array
 from mai.runtime.files import mapped
 from mai.runtime.model.data import data_path
@@ -48,7 +48,7 @@ def trial(
 ) -> Trial:  # fmt: skip
     """Reals of deviation 1, or in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens.
 
-    `sizes` are those of free dimensions, by name; others are `free`, or as large as they must be: `least`, or what the graph says.
+    `sizes` are those of free dimensions, by name; others are `free`, or as large as they must and may be: `least`, or what the graph says.
     """
     free = free_size(longest, free)
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
@@ -65,8 +65,10 @@ def trial(
     if "seed" in settings:
         settings["seed"] = SEED
     least = smallest(graph) if least is None else least
-    usual = {name: max(free, least.get(name, 1)) for name in sorted(spoken)}
-    named = {"batch": batch, **usual, **{name: size for name, size in (sizes or {}).items() if name in usual}}
+    limits = largest(graph)
+    usual = {name: max(_within(free, limits.get(name)), least.get(name, 1)) for name in sorted(spoken)}
+    asked = {name: min(size, limits.get(name, size)) for name, size in (sizes or {}).items() if name in usual}
+    named = {"batch": batch, **usual, **asked}
     written = [s for v in graph.inputs for s in v.type.shape if not isinstance(s, int)]
     chosen = {"batch": batch, **{str(s): int(evaluate(s, named)) for s in written}}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
@@ -76,6 +78,11 @@ def trial(
 def free_size(longest: int | None, free: int = FREE_SIZE) -> int:
     """The size of a dimension that a host chooses, `free` unless a text of `longest` tokens has no room for it."""
     return free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
+
+
+def _within(free: int, limit: int | None) -> int:
+    """A size below a limit, as far below it as the size is below the usual one: trials have different sizes."""
+    return free if limit is None else max(1, min(free, limit - FREE_SIZE + free))
 
 
 def with_unlike_prompts(tried: Trial, prompt: str, fewest: int) -> Trial:

@@ -48,20 +48,26 @@ def emptied(graph: Graph) -> Iterator[tuple[str, int, int]]:
 
 
 def largest(graph: Graph) -> dict[str, int]:
-    """The most: a slice `table[:P - 1]` ends where its table does."""
+    """The most: a slice `table[:P - 1]` ends where its table does, and an axis of `4 - P` has no negative size."""
     names = _free_sizes(graph)
     most: dict[str, int] = {}
+    for left in dict.fromkeys([*_sizes(graph), *_beyond_slices(graph)]):
+        name, *others = symbols(left) or {""}
+        if others or name not in names:
+            continue
+        whole = _at(left, name, 0)
+        lost = whole - _at(left, name, 1)
+        if lost > 0 and left == whole - lost * symbol(name):
+            most[name] = min(most.get(name, whole // lost), whole // lost)
+    return most
+
+
+def _beyond_slices(graph: Graph) -> Iterator[Dim]:
+    """What is left of an axis behind a slice that ends at a size."""
     for node in graph.nodes:
         stop = node.attributes.get("stop") if node.op is Slice else None
-        if not isinstance(stop, Dim):
-            continue
-        size, (name, *others) = node.inputs[0].type.shape[node.attributes["axis"]], symbols(stop)
-        if not isinstance(size, int) or others or name not in names:
-            continue
-        beyond = _at(stop, name, 0)
-        if stop == symbol(name) + beyond:
-            most[name] = min(most.get(name, size - beyond), size - beyond)
-    return most
+        if isinstance(stop, Dim) and isinstance(left := node.inputs[0].type.shape[node.attributes["axis"]] - stop, Dim):
+            yield left
 
 
 def _free_sizes(graph: Graph) -> set[str]:

@@ -59,7 +59,8 @@ int main(int count, char **words) {
   int right = call || say(mai_message());
   for (int i = 2; right && i < count; i++) right = give_word(call, model, words[i]);
   right = right && (mai_run(call) || say(mai_message()));
-  if (right) fputs(mai_notes(call), stderr);
+  const char *notes = right ? mai_notes(call) : NULL;
+  if (notes) fputs(notes, stderr);
   for (size_t i = 0; right && i < ports; i++)
     if (port[i].kind == MAI_OUTPUT) print(model, mai_output(call, port[i].name));
   mai_call_free(call);
