@@ -105,7 +105,7 @@ class Prepared:
         return Coarse(bits, whole_products(self.optimised), convolves=not self.differentiates)
 
 
-@uncollected(stays=True)
+@uncollected()
 def prepare_export(program: Program, export: str, options: CompileOptions = DEFAULTS) -> Prepared:
     """The graphs of an export; a text without an incremental form is computed whole for every token, unless an option asks for one.
 

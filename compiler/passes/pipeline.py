@@ -225,35 +225,26 @@ def run(passes: Sequence[Pass], graph: Graph, *, own: bool = False) -> Graph:
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """Garbage is looked for seldom, and only among objects that are made inside.
+    """Garbage is looked for seldom.
 
     A deep model is a million small objects, nearly all of which stay: looking at them every 700 new ones took a fifth of its time.
     """
-    thresholds, is_frozen = gc.get_threshold(), gc.get_freeze_count() > 0
-    if not is_frozen:  # By an outer one of these, or by the program that calls.
-        gc.freeze()
+    thresholds = gc.get_threshold()
     gc.set_threshold(max(SELDOM, thresholds[0]), *thresholds[1:])
     try:
         yield
     finally:
         gc.set_threshold(*thresholds)
-        if not is_frozen:
-            gc.unfreeze()
 
 
 @contextmanager
-def uncollected(*, stays: bool = False) -> Iterator[None]:
-    """No garbage collection: what makes a graph makes nothing that is garbage, and looking for it would take half the time.
-
-    What is made `stays`: inside a `seldom_collected` it is not looked at before that ends.
-    """
+def uncollected() -> Iterator[None]:
+    """No garbage collection: what makes a graph makes nothing that is garbage, and looking for it would take half the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if stays and gc.get_freeze_count():
-            gc.freeze()
         if was_enabled:
             gc.enable()
 
