@@ -37,7 +37,7 @@ STEPS = {1: 400, 2: 80, 3: 40, 4: 10}  # By order: the adjoint is as exact as th
 
 
 def call(solver: Solver, adjoint: str = "") -> str:
-    return f"{solver.name}({'rtol = 1e-5, atol = 1e-5' if solver.adaptive else STEPS[solver.order]}{adjoint})"
+    return f"{solver.name}({'rtol = 3e-6, atol = 3e-6' if solver.adaptive else STEPS[solver.order]}{adjoint})"
 
 
 @pytest.mark.slow
