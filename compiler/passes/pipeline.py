@@ -97,31 +97,25 @@ GROWN: dict[str, tuple[Pass, ...]] = {
 }  # fmt: skip
 
 
-# Passes that do otherwise for what is trained, by whether it is: torch takes derivatives of it, or the adjoint equation does.
-UNTAKEN = {
-    trained: Pass(
-        "untaken",
-        partial(untaken, trained=trained),
-        "before turns and steps are written out, each of which has the branches that are guarded here",
-    )
-    for trained in (False, True)
-}
-DISCRETISE = {
-    adjoint: Pass(
-        "discretise",
-        partial(discretise, adjoint=adjoint),
-        "after `unroll`, so that the velocity is copied with its weights' names; before `differentiate`, which needs code",
-    )
-    for adjoint in (False, True)
-}
-IMPLICIT = {
-    trained: Pass(
-        "implicit",
-        partial(implicit, trained=trained),
-        "after `differentiate`, which asks a fixed point for its derivative; what is left of it is its value",
-    )
-    for trained in (False, True)
-}
+def _either(name: str, step: Callable[..., Graph], option: str, reason: str) -> dict[bool, Pass]:
+    """A pass that does otherwise for what is trained (torch takes derivatives of it, or the adjoint equation does), by whether it is."""
+    return {is_so: Pass(name, partial(step, **{option: is_so}), reason) for is_so in (False, True)}
+
+
+UNTAKEN = _either(
+    "untaken",
+    untaken,
+    "trained",
+    "before turns and steps are written out, each of which has the branches that are guarded here",
+)
+DISCRETISE = _either(
+    "discretise", discretise, "adjoint",
+    "after `unroll`, so that the velocity is copied with its weights' names; before `differentiate`, which needs code",
+)  # fmt: skip
+IMPLICIT = _either(
+    "implicit", implicit, "trained",
+    "after `differentiate`, which asks a fixed point for its derivative; what is left of it is its value",
+)  # fmt: skip
 
 
 def _speculate(drafts: int) -> Pass:

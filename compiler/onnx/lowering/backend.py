@@ -177,8 +177,8 @@ class OnnxBackend(Nodes):
 
         Rows at a `Range` it reads as a slice, which has fewer rows where the axis has, in silence.
         """
-        made = index.producer()
-        if made is None or made.op_type != "Range" or self.physical[x][axis] == self.physical[index][0]:
+        producer = index.producer()
+        if producer is None or producer.op_type != "Range" or self.physical[x][axis] == self.physical[index][0]:
             return index
         return self.Abs(index)
 
