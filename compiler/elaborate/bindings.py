@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from mai.compiler.elaborate.sightings import WATCH
 from mai.compiler.ir.graph import Follows, Initial, Value, Weight
@@ -54,6 +54,11 @@ class Module:
     parent: Module | None = None
     called: set[str] = field(default_factory=set)
     unread: list[Span] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> dict[str, Number]:
+        """The constants of the file that are numbers."""
+        return {name: value for name, value in self.names.items() if is_number(value)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,6 +258,6 @@ def is_static(value: Binding) -> bool:
     return isinstance(value, (bool, int, float, str))
 
 
-def is_number(value: Binding) -> bool:
+def is_number(value: Binding) -> TypeGuard[Number]:
     """Whether a binding is a number that is known when the file is checked; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -126,7 +126,7 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
     if isinstance(old, Poison) or isinstance(change, Poison):
         raise Stop
     if is_number(old) and is_number(change):
-        return apply(statement.op, old, change)  # type: ignore[arg-type]
+        return apply(statement.op, old, change)
     if statement.op == "/":
         check_divisor(e, change, statement.value.span)
     spans = [target.span, statement.value.span]

@@ -142,8 +142,7 @@ def copy_graph(graph: Graph, rule: Rule | None = None, copier: Callable[..., Cop
     copies = copier(Builder(copied), mapping, rule, copied.sizes)
     copies.nodes(graph.nodes)
     copied.outputs = [copies[v] for v in graph.outputs]
-    arguments = {net: {mapping.get(v, v): name for v, name in names.items()} for net, names in graph.arguments.items()}
-    copied.arguments = arguments
+    copied.arguments = arguments_instead(graph, mapping)
     copied.sizes.update({n: s for n, s in renewed_sizes(graph, mapping).items() if n not in copied.sizes})
     return copied
 
@@ -155,6 +154,11 @@ def read_instead(node: Node, same: Mapping, change: Callable[[Region], None]) ->
     for region in node.regions:
         change(region)
     node.link()
+
+
+def arguments_instead(graph: Graph, same: Mapping) -> dict[str, dict[Value, str]]:
+    """What the nets of a graph are called with, where values stand in the place of others."""
+    return {net: {same.get(v, v): name for v, name in names.items()} for net, names in graph.arguments.items()}
 
 
 def renewed_sizes(graph: Graph, mapping: Mapping) -> Sizes:

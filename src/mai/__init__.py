@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mai.runtime import Model, ModelError, load
     from mai.spec.diagnostics import MaiError
 
-__version__ = "0.20.0"
+__version__ = "0.21.0"
 __language__ = "1.0"  # The version of the language: docs/stability.md says what it promises.
 __all__ = ["MaiError", "Model", "ModelError", "Run", "Spec", "load", "load_ipython_extension", "read"]
 _HOMES = {

@@ -162,8 +162,7 @@ class Reader:
             form = '`"text.*" = family("clip_text", "text_encoder")`: a set of rules, and what stands before its names in the file'
             raise self.e.fail("weights-rule", rule.value.span, f"a family is written {form}")
         name, part = words[0].value, words[1].value if len(words) == 2 else ""
-        numbers = {n: v for n, v in module.names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
-        sets = family_of([f"{name}@{part}"], numbers).sets if name in set_names() else ()
+        sets = family_of([f"{name}@{part}"], module.numbers).sets if name in set_names() else ()
         if not sets:
             guess = closest(name, set_names())
             help = put(words[0].span, f'"{guess}"', f"did you mean `{guess}`?") if guess else None

@@ -47,7 +47,7 @@ def unary(e: Context, env: Environment, expr: ast.Unary) -> Binding:
             return not operand
         return e.checked(expr.span, [expr.operand.span], logic.LogicalNot, e.truth(operand, expr.operand.span))
     if is_number(operand) or isinstance(operand, Dim):
-        return -operand  # type: ignore[operator]
+        return -operand
     (value,) = e.promoted([operand], [expr.operand.span])
     return e.checked(expr.span, [expr.operand.span], el.Negative, value)
 
@@ -60,7 +60,7 @@ def binary(e: Context, env: Environment, expr: ast.Binary) -> Binding:
     if expr.op in ("and", "or"):
         return _logical(e, expr, left, right)
     if is_number(left) and is_number(right) and expr.op != "@":
-        return apply(expr.op, left, right)  # type: ignore[arg-type]
+        return apply(expr.op, left, right)
     if expr.op in ("/", "//", "%"):
         greedy = _greedy(e, expr)
         e.looks_behind += greedy is not None
@@ -128,7 +128,7 @@ def _power(e: Context, expr: ast.Binary, left: Binding, right: Binding) -> Bindi
         square = e.emit(el.Multiply, base, base) if right > 1 else base
         return {1: base, 2: square}.get(right) or e.emit(el.Multiply, square, base if right == 3 else square)
     result = e.checked(expr.span, spans, el.Power, base, e.real(right, spans[1]))
-    if isinstance(result, Value) and is_number(right) and right < 0:  # type: ignore[operator]
+    if isinstance(result, Value) and is_number(right) and right < 0:
         e.quotients[result] = None, base
     return result
 

@@ -7,7 +7,7 @@ from typing import Any
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import copy_graph, read_instead, rewriting
+from mai.compiler.ir.rewrite import arguments_instead, copy_graph, read_instead, rewriting
 from mai.compiler.ir.structure import Constant, Structural
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise.conversion import Reusable, WithDerivative
@@ -29,7 +29,7 @@ def fold_in_place(graph: Graph) -> Graph:
     """The same, in a graph that may be changed."""
     same: dict[Value, Value] = {}
     _fold(graph, {}, same)
-    graph.arguments = {net: {same.get(v, v): n for v, n in names.items()} for net, names in graph.arguments.items()}
+    graph.arguments = arguments_instead(graph, same)
     return graph
 
 

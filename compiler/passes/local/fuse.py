@@ -7,7 +7,7 @@ from collections import Counter
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import read_instead, rewriting
+from mai.compiler.ir.rewrite import arguments_instead, read_instead, rewriting
 from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.products.product import Affine
@@ -28,7 +28,7 @@ def fuse_in_place(graph: Graph) -> Graph:
     """
     same: dict[Value, Value] = {}
     _fuse(graph, _used_once(graph), same)
-    graph.arguments = {net: {same.get(v, v): n for v, n in names.items()} for net, names in graph.arguments.items()}
+    graph.arguments = arguments_instead(graph, same)
     return graph
 
 

@@ -54,11 +54,12 @@ def _need(region: Region, needed: set[Value]) -> None:
 
 
 def _need_loop(loop: Node, needed: set[Value]) -> None:
-    """A state is alive if its last value is needed, or if a turn reads it for something that is: a least fixed point."""
+    """A state is alive if its last value is needed, or if a turn reads it for something that is: a least fixed point.
+
+    What else is read inside comes before its readers, and is seen in one turn.
+    """
     body, alive = loop.regions[0], list[bool]()
-    while (
-        now := _alive(loop, needed)
-    ) != alive:  # What else is read inside comes before its readers, and is seen in one turn.
+    while (now := _alive(loop, needed)) != alive:
         alive = now
         needed.update(value for value, is_alive in zip(body.outputs, alive, strict=True) if is_alive)
         _need(body, needed)

@@ -128,7 +128,7 @@ def _rho(e: Context, env: Environment, written: ast.Expr) -> Value:
         raise e.fail("missing-argument", written.span, "`power` takes its exponent: `power(7)`", help=help)
     span = arguments[0].value.span
     value = e.expressions.expression(env, arguments[0].value)
-    if is_number(value) and not value > 0:  # type: ignore[operator]
+    if is_number(value) and not value > 0:
         raise e.fail("solver-option", span, "the exponent of a `power` grid is above 0", help=put(span, "7"))
     rho = e.real(value, span)
     if rho.type.rank:

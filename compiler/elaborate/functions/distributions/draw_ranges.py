@@ -38,9 +38,9 @@ def check_numbers(
             continue
         if isinstance(argument.value, (Value, Dim)):
             ask_range(e, argument.value, argument.span, allowed.least, allowed.most)
-        elif is_number(argument.value) and not allowed.allows(argument.value):  # type: ignore[arg-type]
+        elif is_number(argument.value) and not allowed.allows(argument.value):
             message = f"`{kind}` takes {allowed.what}, this is {argument.value:g}"
-            help = _other_number(argument, allowed, argument.value)  # type: ignore[arg-type]
+            help = _other_number(argument, allowed, argument.value)
             raise e.fail("impossible-draw", argument.span, message, help=help)
     if kind in ORDERED:
         _check_order(e, kind, arguments, *numbers[-2:])
@@ -51,12 +51,12 @@ def check_numbers(
 def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], low: Binding, high: Binding) -> None:
     if not is_number(low) or not is_number(high):
         ask_order(e, arguments.get("low", low), arguments.get("high", high), least=int(kind == "integers"))
-    elif low > high or (low == high and not ORDERED[kind]):  # type: ignore[operator]
+    elif low > high or (low == high and not ORDERED[kind]):
         message = f"`{kind}` draws from low to high, here from {low:g} to {high:g}"
         help = _ordered(list(arguments.values()), f"write `{kind}({high:g}, {low:g})`")
         raise e.fail("impossible-draw", next(iter(arguments.values())).span, message, help=help)
-    elif kind == "integers" and high - low > MOST_INTEGERS:  # type: ignore[operator]
-        message = f"`integers` draws one of at most 2^31 numbers, these are {high - low:,}"  # type: ignore[operator]
+    elif kind == "integers" and high - low > MOST_INTEGERS:
+        message = f"`integers` draws one of at most 2^31 numbers, these are {high - low:,}"
         raise e.fail("impossible-draw", next(iter(arguments.values())).span, message)
 
 
