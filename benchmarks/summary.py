@@ -74,12 +74,14 @@ def _read(results: Path, benchmark: str) -> Any:
     return json.loads((results / f"{benchmark}.json").read_text(encoding="utf-8"))
 
 
-def _times(ratio: float) -> str:
+def _times(ratio: float | None) -> str:
+    if ratio is None:
+        return "not measured"
     return f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2f} ×"
 
 
-def _at(data: Any, keys: tuple[Any, ...]) -> float:
-    """The number at the end of the keys; in a list, a key selects the row that has it as a value."""
+def _at(data: Any, keys: tuple[Any, ...]) -> float | None:
+    """The number at the end of the keys, None where a rival was not there; in a list, a key selects the row that has it as a value."""
     for key in keys:
-        data = next(row for row in data if key in row.values()) if isinstance(data, list) else data[key]
-    return float(data)
+        data = next((row for row in data if key in row.values()), {}) if isinstance(data, list) else data.get(key, {})
+    return float(data) if data else None
