@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.meanings.statements import STEP, Body, statement
+from benchmarks.meanings.statements import Body, statement, step_along
 from benchmarks.meanings.terms import Env, Maker, Shape, Term
 from mai.runtime.arrays import Array
 
@@ -35,8 +35,9 @@ def _along(body: Body, x: str, term: Term) -> Callable[[Env, Any], Array]:
 
     def moved(env: Env, way: Any) -> Array:
         at = (body.befores[which.start] if which else env)[x]
-        ahead, behind = (term.value(body.again(env, which, **{x: at + side * STEP * way})) for side in (1, -1))
-        return np.asarray((ahead - behind) / (2 * STEP))
+        step = step_along(way)
+        ahead, behind = (term.value(body.again(env, which, **{x: at + side * step * way})) for side in (1, -1))
+        return np.asarray((ahead - behind) / (2 * step))
 
     return moved
 

@@ -221,10 +221,16 @@ def _value_of(maker: Maker, body: Body, shape: Shape, depth: int) -> tuple[str, 
     return x, y, Term(f"{u.text} + 0.3 * sum({x}^2)", lambda env: u.value(env) + 0.3 * np.sum(env[x] ** 2))
 
 
+def step_along(way: Any) -> float:
+    """How much of a way is gone for a difference: of a long one less, since what bends has other slopes far away."""
+    return float(STEP / max(1.0, np.abs(way).max(initial=0)))
+
+
 def _moved(term: Term, env: Env, name: str, way: Any) -> Array:
     """How a value changes where a name's is moved along a way."""
-    ahead, behind = ({**env, name: env[name] + side * STEP * way} for side in (1, -1))
-    return np.asarray((term.value(ahead) - term.value(behind)) / (2 * STEP))
+    step = step_along(way)
+    ahead, behind = ({**env, name: env[name] + side * step * way} for side in (1, -1))
+    return np.asarray((term.value(ahead) - term.value(behind)) / (2 * step))
 
 
 def _gradient(maker: Maker, body: Body, depth: int) -> None:
