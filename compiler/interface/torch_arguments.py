@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.types import DType
+from mai.compiler.onnx.describing.limits import never_negative
 from mai.compiler.onnx.describing.ports import input_ports, setting_port
 from mai.compiler.torch.module import DTYPES
 from mai.runtime.arrays import Array
@@ -31,6 +32,7 @@ class Arguments:
     def __init__(self, graph: Graph, written: Graph) -> None:
         self.inputs = {port.name: port for port in input_ports(graph, written)}
         self.settings = {name: setting_port(name, setting) for name, setting in graph.settings.items()}
+        self.least = {str(size): 0 for size in never_negative(written)}
 
     def refuse_unnamed(self, values: Sequence[object]) -> None:
         """Raise `MaiError` where values are given by their places."""
@@ -57,7 +59,9 @@ class Arguments:
         check_all_there(self.inputs, self.settings, values)
         defaults = {name: port.default for name, port in self.settings.items()}
         tensors = {name: _tensor(port, (defaults | dict(values))[name], device) for name, port in ports.items()}
-        check_sizes(self.inputs, {name: tuple(tensors[name].shape) for name in self.inputs}, repeats=False)
+        shapes = {name: tuple(tensors[name].shape) for name in self.inputs}
+        numbers = {name: int(tensors[name]) for name, port in self.settings.items() if port.dtype == "int64"}
+        check_sizes(self.inputs, shapes, self.least, numbers=numbers, repeats=False)
         return [*tensors.values()]
 
 

@@ -71,7 +71,7 @@ class Dim:
 
     def __str__(self) -> str:
         text = ""
-        for monomial, coefficient in sorted(self.terms, key=lambda t: (not t[0], _order(t[0]))):
+        for monomial, coefficient in sorted(self.terms, key=lambda t: (t[1] < 0, not t[0], _order(t[0]))):
             body = " * ".join(
                 [*([str(abs(coefficient))] if abs(coefficient) != 1 or not monomial else []), *map(str, monomial)]
             )

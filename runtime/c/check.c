@@ -27,7 +27,18 @@ static const mai_port *find_first(const mai_call *call, const char *name, size_t
   return NULL;
 }
 
-int find_size(const void *of, const char *name, size_t length, int64_t *size) { return find_first(of, name, length, size) != NULL; }
+int find_size(const void *of, const char *name, size_t length, int64_t *size) {
+  const mai_call *call = of;
+  if (find_first(call, name, length, size)) return 1;
+  for (size_t p = 0; p < call->model->count; p++) {
+    const mai_port *port = &call->model->ports[p];
+    if (port->kind != MAI_SETTING || port->type != MAI_INTEGER || !is_this_name(port->name, name, length)) continue;
+    if (!call->values[p].data && !port->has_initial) return 0;
+    *size = call->values[p].data ? *(int64_t *)call->values[p].data : (int64_t)port->initial;
+    return 1;
+  }
+  return 0;
+}
 
 static int check_batch(const mai_call *call, size_t p) {
   int64_t here = call->values[p].dims[0], first;
@@ -55,6 +66,18 @@ static int check_named(const mai_call *call, const char *name, int64_t here, con
   return (double)here > most ? fail("`%s` is at most %g, `%s` has %" PRId64, name, most, input, here) : 1;
 }
 
+/* What is made of several numbers of a call, "n - m", is large enough, as far as these numbers are known. */
+static int check_least(const mai_call *call) {
+  const json *least = json_member(call->model->manifest, "least");
+  int64_t size;
+  for (size_t i = 0; least && i < least->count; i++) {
+    const json *each = &least->items[i];
+    if (!is_name(each->name) && size_of(each->name, find_size, call, &size) && (double)size < each->number)
+      return fail("`%s` is at least %g, here it is %" PRId64, each->name, each->number, size);
+  }
+  return 1;
+}
+
 int check_sizes(const mai_call *call) {
   const mai_model *model = call->model;
   int64_t wanted;
@@ -71,7 +94,7 @@ int check_sizes(const mai_call *call) {
       if (size && !is_name(size) && size_of(size, find_size, call, &wanted) && wanted != here)
         return fail("`%s` is %" PRId64 " here, and `%s` has %" PRId64, size, wanted, model->ports[p].name, here);
     }
-  return 1;
+  return check_least(call);
 }
 
 int64_t count_of_row(const int64_t *row, int64_t length) {

@@ -124,7 +124,7 @@ const char *suggestion(const mai_model *model, const char *name, char *to, size_
 int check_sizes(const mai_call *call);
 int64_t batch_of(const mai_call *call);
 
-/* The size of a name, by the first input that has it: `of` is a call. */
+/* The size of a name, by the first input that has it, or by a setting that is a whole number: `of` is a call. */
 int find_size(const void *of, const char *name, size_t length, int64_t *size);
 
 /* Check the rows of a prompt, [batch, length] of int64 on a port, after which so many tokens come, and keep how long the longest may become. */

@@ -18,26 +18,12 @@ struct mai_progress {
   char failure[1024]; /* why it ended, where by an error */
 };
 
-/* The sizes of states, by those of inputs and by whole numbers among the settings. */
-static int find_size_of_call(const void *of, const char *name, size_t length, int64_t *size) {
-  const mai_call *call = of;
-  const mai_model *model = call->model;
-  if (find_size(call, name, length, size)) return 1;
-  for (size_t p = 0; p < model->count; p++) {
-    const mai_port *port = &model->ports[p];
-    if (port->kind != MAI_SETTING || port->type != MAI_INTEGER || !is_this_name(port->name, name, length)) continue;
-    *size = call->values[p].data ? *(int64_t *)call->values[p].data : (int64_t)port->initial;
-    return 1;
-  }
-  return 0;
-}
-
 /* How many examples there are: as many as inputs have, or by the setting `batch` where there are no inputs. */
 static int64_t examples_of(const mai_call *call) {
   int64_t batch = batch_of(call), said;
   size_t p = place_of(call->model, "batch", 0);
   int is_setting = p < call->model->count && call->model->ports[p].kind == MAI_SETTING;
-  return batch == 1 && is_setting && find_size_of_call(call, "batch", 5, &said) ? said : batch;
+  return batch == 1 && is_setting && find_size(call, "batch", 5, &said) ? said : batch;
 }
 
 /* The tensors of a run but for states, checked. */
@@ -54,7 +40,7 @@ static int begin_turns(mai_progress *progress) {
   progress->now = place_of(call->model, json_text(progress->part, "now"), 0);
   if (progress->before == call->model->count || progress->now == call->model->count) return fail("the step file does not say its turns");
   int right = find_states(&progress->states, call, json_member(progress->part, "states")) && feed_part(progress) &&
-              begin_states(&progress->states, examples_of(call), find_size_of_call, call);
+              begin_states(&progress->states, examples_of(call), find_size, call);
   forget_feeds(call);
   progress->changes = call->changes; /* The defaults of settings that the graph has none for were given, too. */
   return right;

@@ -38,7 +38,7 @@ def prepare(
     Args:
         inputs, settings: the ports that there are, by name.
         values: numbers, nested lists or arrays by name; a value of None counts as left out, but that of a field of the data says that it is missing.
-        least, most: the smallest and largest sizes of dimensions, by the names of the dimensions.
+        least, most: the smallest and largest sizes of dimensions, by the names of the dimensions, or by what is made of them, `n - m`.
         trained: what the inputs that were fields of real numbers were in the training data: they take no infinite one, and none that
             is missing, NaN, where neither the data nor the file had an answer for that.
         notes: gets what is to be said of their numbers that lie far outside of those of the data.
@@ -65,8 +65,14 @@ def prepare(
                 if notes is not None:
                     notes += notes_of_far(port, trained[name], feed[name])
     check_all_there(inputs, settings, feed)
-    check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
+    check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most, _whole_numbers(settings, feed))
     return feed | _repeat_single_examples(inputs, feed)
+
+
+def _whole_numbers(settings: Ports, feed: Mapping[str, Array]) -> Sizes:
+    """The settings that are whole numbers, of which those that a call leaves out have their defaults."""
+    numbers = {name: feed.get(name, port.default) for name, port in settings.items() if port.dtype == "int64"}
+    return {name: int(number) for name, number in numbers.items() if number is not None}
 
 
 def _no_batch(inputs: Ports) -> ModelError:

@@ -31,13 +31,20 @@ def _fits(port: Port, sizes: tuple[int, ...]) -> bool:
 
 
 def check_sizes(
-    inputs: Ports, shapes: Shapes, least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS, repeats: bool = True
+    inputs: Ports,
+    shapes: Shapes,
+    least: Sizes = NO_LIMITS,
+    most: Sizes = NO_LIMITS,
+    numbers: Sizes = NO_LIMITS,
+    repeats: bool = True,
 ) -> None:
     """Check that the inputs of a call have one batch size and one size for each named dimension, within its limits.
 
     Args:
         shapes: of all inputs, [batch, ...], by name.
         least, most: the smallest and largest sizes of dimensions, by the names of the dimensions; the smallest is 1 where it is not among them.
+            The smallest of what is made of several, `n - m`, is there, too.
+        numbers: the settings that are whole numbers, by name.
         repeats: whether a batch of one fits any other.
 
     Raises:
@@ -58,7 +65,9 @@ def check_sizes(
                 message = f"{what} is {first_size} in `{first_port}` and {size} in `{port.name}`"
                 raise ModelError("input-shape", message)
             _check_limits(port, name, size, least.get(name, 1), most.get(name, size))
-    _check_computed(inputs, shapes, {name: size for name, (size, _) in sizes.items()})
+    named = {name: size for name, (size, _) in sizes.items()}
+    _check_computed(inputs, shapes, named)
+    _check_least(least, {**numbers, **named})
 
 
 def _check_limits(port: Port, name: str, size: int, least: int, most: int) -> None:
@@ -76,3 +85,11 @@ def _check_computed(inputs: Ports, shapes: Shapes, sizes: Sizes) -> None:
             wanted = None if isinstance(text, int) or text.isidentifier() else computed_size(text, sizes)
             if wanted not in (None, size):
                 raise ModelError("input-shape", f"`{text}` is {wanted} here, and `{port.name}` has {size}")
+
+
+def _check_least(least: Sizes, numbers: Sizes) -> None:
+    """Check the smallest sizes of what is made of several numbers of a call, as far as these are known."""
+    for text, low in least.items():
+        size = None if text.isidentifier() else computed_size(text, numbers)
+        if size is not None and size < low:
+            raise ModelError("input-range", f"`{text}` is at least {low}, here it is {size}")

@@ -258,7 +258,7 @@ class Manifest(BaseModel):
         spec_sha256: the digest of the spec's text.
         versions: of what compiled it, by package.
         least, most: the smallest and largest sizes of dimensions, by name: where one is cut off before, and where a table of
-            positions has an end. Any other is 1 at least.
+            positions has an end. Any other is 1 at least. The least of what is made of several numbers of a call, `n - m`, is there, too.
         draws: whether it draws random numbers.
         draw_bits: how many bits whole numbers must have where the file runs for its draws to be right: 32, or 64 (older files,
             `--draws fast` and `--cuda`).

@@ -324,6 +324,16 @@ export class Model {
       });
     }
     this._agreeComputed(feeds, (name) => sizes[name]?.[0]);
+    this._checkLeast(feeds, (name) => sizes[name]?.[0]);
+  }
+
+  /** What is made of several numbers of a call, `n - m`, is large enough, as far as these numbers are known. */
+  _checkLeast(feeds, sizeOf) {
+    const numberOf = (name) => sizeOf(name) ?? (this.settings[name]?.dtype === "int64" && feeds[name] ? Number(feeds[name].data[0]) : undefined);
+    for (const [text, least] of Object.entries(this.manifest.least)) {
+      const size = isName(text) ? NaN : computedSize(text, numberOf);
+      if (size < least) throw new ModelError(`\`${text}\` is at least ${least}, here it is ${size}`);
+    }
   }
 
   /** So do sizes that are made of named ones, as far as these are known. */

@@ -13,7 +13,7 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import evaluate, symbols
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.describing.limits import largest, smallest
+from mai.compiler.onnx.describing.limits import largest, never_negative, signed, smallest
 from mai.runtime.arrays import Array
 from mai.runtime.files import mapped
 from mai.runtime.model.data import data_path
@@ -26,6 +26,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 SHARED = 2**30  # Bytes of weights that are not rearranged for speed, which would be a second copy of them.
 FREE_SIZE = 5  # Of a dimension that a host chooses.
 MAX_STEPS = 3
+MOST_GROWN = 64  # How often sizes are made larger.
 SEED = 2**31 - 9  # Large, and whole on engines of 32 bits, too, where a file's self-test is run.
 NUMPY: dict[DType, type[np.generic]] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 
@@ -68,7 +69,7 @@ def trial(
     limits = largest(graph)
     usual = {name: max(_within(free, limits.get(name)), least.get(name, 1)) for name in sorted(spoken)}
     asked = {name: min(size, limits.get(name, size)) for name, size in (sizes or {}).items() if name in usual}
-    named = {"batch": batch, **usual, **asked}
+    named = {"batch": batch, **_with_room(graph, usual, limits, settings), **asked}
     written = [s for v in graph.inputs for s in v.type.shape if not isinstance(s, int)]
     chosen = {"batch": batch, **{str(s): int(evaluate(s, named)) for s in written}}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
@@ -78,6 +79,24 @@ def trial(
 def free_size(longest: int | None, free: int = FREE_SIZE) -> int:
     """The size of a dimension that a host chooses, `free` unless a text of `longest` tokens has no room for it."""
     return free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
+
+
+def _with_room(
+    graph: Graph, sizes: Mapping[str, int], limits: Mapping[str, int], settings: Mapping[str, float]
+) -> dict[str, int]:
+    """Sizes of which the first ones are larger where several make one that would be empty: `x[:n - m]` has rows."""
+    chosen, several = dict(sizes), never_negative(graph)
+    for _ in range(MOST_GROWN):
+        empty = next((s for s in several if int(evaluate(s, {**settings, **chosen})) < 1), None)
+        names = (
+            []
+            if empty is None
+            else [n for n in signed(empty, 1) if chosen.get(n, 0) < limits.get(n, chosen.get(n, 0) + 1)]
+        )
+        if not names:
+            break
+        chosen |= {name: chosen[name] + 1 for name in names if name in chosen}
+    return chosen
 
 
 def _within(free: int, limit: int | None) -> int:

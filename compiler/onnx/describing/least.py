@@ -10,8 +10,9 @@ from io import StringIO
 import numpy as np
 import onnxruntime as ort
 
+from mai.compiler.ir.sizes import Dim, evaluate, symbols
 from mai.compiler.onnx.comparing.trial import Reference, difference, free_size, run_trial, trial
-from mai.compiler.onnx.describing.limits import emptied
+from mai.compiler.onnx.describing.limits import emptied, never_negative, signed
 from mai.compiler.onnx.prepared import Prepared
 from mai.runtime.model.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -24,7 +25,7 @@ Files = Sequence[tuple[ort.InferenceSession, float]]
 
 @record
 class Least:
-    """What is proved of a file: the least size of each free dimension that is above 1, and the least number of settings."""
+    """What is proved of a file: the least size of each free dimension that is above 1, and of what is made of several, and the least number of settings."""
 
     sizes: Mapping[str, int]
     settings: Mapping[str, int]
@@ -43,8 +44,8 @@ def least(prepared: Prepared, files: Callable[[], Files], reference: Reference) 
 
     Raises `MaiError`, `bad-setting`, where the file cannot compute with a setting's own default.
     """
-    counts = [*emptied(prepared.plain)]
-    if not counts and prepared.smallest() == prepared.smallest(rows=0):
+    counts, several = [*emptied(prepared.plain)], never_negative(prepared.plain)
+    if not (counts or several) and prepared.smallest() == prepared.smallest(rows=0):
         return Least(prepared.smallest(), USUAL)
     opened = files()
     settings = least_counts(prepared, counts, opened, reference)
@@ -53,7 +54,11 @@ def least(prepared: Prepared, files: Callable[[], Files], reference: Reference) 
         if default < number:
             message = f"`{name}` is at least {number}, its default is {default}, with which an axis is empty"
             raise MaiError([Diagnostic("bad-setting", None, message, help="no file computes that")])
-    return Least(least_sizes(prepared, opened, reference), settings)
+    made_of_several = {
+        str(size): int(is_axis and not _may_be_empty(prepared, size, opened, reference))
+        for size, is_axis in several.items()
+    }
+    return Least({**least_sizes(prepared, opened, reference), **made_of_several}, settings)
 
 
 def least_sizes(prepared: Prepared, files: Files, reference: Reference) -> dict[str, int]:
@@ -89,6 +94,22 @@ def least_counts(
                 least[name] = number + 1
                 break
     return least
+
+
+def _may_be_empty(prepared: Prepared, size: Dim, files: Files, reference: Reference) -> bool:
+    """Whether an axis of this size, `n - m`, may have no row: numbers are made smaller, or larger, until it has none."""
+    tried = trial(prepared.plain, BATCH, longest=prepared.longest_text)
+    numbers = {**tried.recipe.sizes, **tried.settings}
+    smaller, larger = signed(size, 1), signed(size, -1)
+    while (rows := int(evaluate(size, numbers))) > 0:
+        steps = [(n, -1) for n in smaller if numbers[n] > 1] or [(n, 1) for n in larger]
+        numbers |= {name: int(numbers[name]) + step for name, step in steps[:1]}
+        if not steps:
+            break
+    sizes, settings = (
+        {n: int(numbers[n]) for n in symbols(size) & each.keys()} for each in (tried.recipe.sizes, tried.settings)
+    )
+    return rows == 0 and _agrees(prepared, files, reference, sizes, settings)
 
 
 def _agrees(

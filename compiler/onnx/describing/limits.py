@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.sizes import Dim, Size, substitute, symbol, symbols
+from mai.compiler.ir.sizes import Dim, Quotient, Size, evaluate, substitute, symbol, symbols
 from mai.compiler.ops.shapes.gather import TopPlaces
 from mai.compiler.ops.shapes.indexing import Pick, Slice
 
@@ -62,9 +62,34 @@ def largest(graph: Graph) -> dict[str, int]:
     return most
 
 
+def never_negative(graph: Graph) -> dict[Dim, bool]:
+    """What no call may make negative, made of several of its numbers or of settings, and whether an axis is as long.
+
+    The size of `x[:n - m]` is there, and what `y[:n]` leaves of its m rows.
+    """
+    free = _free_sizes(graph)
+    counts = {n: int(s.minimum or 0) for n, s in graph.settings.items() if graph.sizes.get(n) is s.value}
+    least = {**dict.fromkeys(free, 1), **counts}
+    sizes = {**dict.fromkeys(_beyond_slices(graph), False), **dict.fromkeys(_sizes(graph), True)}
+    of_several = (s for s in sizes if symbols(s) <= least.keys() and not (len(symbols(s)) == 1 and symbols(s) <= free))
+    return {size: sizes[size] for size in of_several if _may_be_negative(size, least)}
+
+
+def signed(size: Dim, sign: int) -> list[str]:
+    """The names with which a size grows, for a `sign` of 1, or shrinks, for -1."""
+    return [atom for monomial, factor in size.terms if sign * factor > 0 for atom in monomial if isinstance(atom, str)]
+
+
+def _may_be_negative(size: Dim, least: Mapping[str, int]) -> bool:
+    """Whether a size may be below 0: something is taken away, or it is with the `least` numbers."""
+    parts = [monomial for monomial, coefficient in size.terms if monomial and coefficient < 0]
+    inside = [atom.numerator for monomial, _ in size.terms for atom in monomial if isinstance(atom, Quotient)]
+    return bool(parts) or any(_may_be_negative(each, least) for each in inside) or int(evaluate(size, least)) < 0
+
+
 def _beyond_slices(graph: Graph) -> Iterator[Dim]:
     """What is left of an axis behind a slice that ends at a size."""
-    for node in graph.nodes:
+    for node in graph.walk():
         stop = node.attributes.get("stop") if node.op is Slice else None
         if isinstance(stop, Dim) and isinstance(left := node.inputs[0].type.shape[node.attributes["axis"]] - stop, Dim):
             yield left

@@ -16,7 +16,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.describing.about import about, write_about
 from mai.compiler.onnx.describing.gaps import inputs_with_gaps
 from mai.compiler.onnx.describing.label_fields import label_fields
-from mai.compiler.onnx.describing.limits import largest
+from mai.compiler.onnx.describing.limits import largest, never_negative
 from mai.compiler.onnx.describing.ports import input_ports, port_of, setting_port
 from mai.compiler.onnx.describing.token_scores import outputs_over_tokens
 from mai.compiler.onnx.describing.tokenizer_trials import tokenizer_trials
@@ -49,7 +49,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         outputs=_outputs(program, graph, optimised, trained.dated.get(graph.name, {})),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
-        least=prepared.smallest(),
+        least={**prepared.smallest(), **{str(size): 0 for size in never_negative(graph)}},
         most=largest(graph),
         opset=options.opset,
         draws="seed" in graph.settings or any(v.name == "seed" for v in graph.inputs),

@@ -31,7 +31,7 @@ export far(x: [1]) -> [1] {
   integrate s in 0..1 using dopri5(rtol = 1e-6, atol = 1e-9, max_steps = 20) { dx/ds = x * x }
   return x
 }
-export greek(x: [β, 2], w: [β + 1]) -> [2] { return sum(x, axis = 0) + sum(w) }
+export greek(x: [β, 2], w: [β + 1], γ: int = 1) -> [2] { return sum(x, axis = 0) + sum(w) + 0 * sum(x[:γ]) }
 export row(when: [], kind: class[3]) -> ([], class[3]) { return (2 * when, kind) }
 export equal(flags: bool, many: [N, 2], on: bool = true) -> (bool, [N]) { return (flags == on, sum(many, axis = 1)) }
 """

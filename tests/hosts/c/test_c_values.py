@@ -213,6 +213,8 @@ def test_sizes_with_names_of_any_alphabet(host: Host, files: Path) -> None:
         else:
             with pytest.raises(ModelError, match=r"`β \+ 1` is 4 here, and `w` has 5"):
                 host.results(call)
+    with pytest.raises(ModelError, match="`β - γ` is at least 0, here it is -1"):
+        host.results(host.call(model, x=np.ones((1, 3, 2), np.float32), w=np.ones((1, 4), np.float32), γ=4))
 
 
 def test_a_solver_that_does_not_arrive(host: Host, files: Path) -> None:

@@ -293,12 +293,13 @@ def test_truths_labels_and_sizes_are_checked(
 def test_sizes_with_names_of_any_alphabet(
     javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path
 ) -> None:
-    text = "export g(x: [β, 2], w: [β + 1]) -> [2] { return sum(x, axis = 0) + sum(w) }\n"
+    text = "export g(x: [β, 2], w: [β + 1], γ: int = 1) -> [2] { return sum(x[:γ]) * 0 + sum(x, axis = 0) + sum(w) }\n"
     file = str(compiled(program(text), "g", tmp_path))
-    values = [{"x": [[[1, 1]] * 3], "w": [[1] * length]} for length in (4, 5)]
-    fitting, other = javascript([{"file": file, "values": value} for value in values])
+    values = [{"x": [[[1, 1]] * 3], "w": [[1] * length], "γ": count} for length, count in ((4, 3), (5, 3), (4, 5))]
+    fitting, other, beyond = javascript([{"file": file, "values": value} for value in values])
     np.testing.assert_array_equal(arrays(fitting)["g"], [[7, 7]])
     assert other["error"] == "`β + 1` is 4 here, and `w` has 5"
+    assert beyond["error"] == "`β - γ` is at least 0, here it is -2"
 
 
 def test_errors_are_told(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
