@@ -11,7 +11,7 @@ from mai.compiler.editor.data_names import columns, data_line, files, names_colu
 from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.settings.words import ARGUMENT, Open, arguments_of, call_around, meaning_of, model_of, words_of
 from mai.compiler.editor.view import View, comment_above, prelude_symbols, shown
-from mai.compiler.elaborate.functions.function_reference import SETTINGS, explained, settings_entry
+from mai.compiler.elaborate.functions.function_reference import SETTINGS, explained, library_text, settings_entry
 from mai.compiler.elaborate.functions.registered import listed
 from mai.compiler.solvers import SOLVERS
 from mai.spec import is_public, library_names
@@ -44,7 +44,10 @@ def completions(view: View, offset: int) -> list[Item]:
     line = text[text.rfind("\n", 0, start) + 1 : start]
     imported = re.match(r'import\s+"((?:std/)?)\w*$', line)
     if imported is not None:
-        standard = [Item(name, "file", text=name.removeprefix(imported[1])) for name in library_names()]
+        standard = [
+            Item(name, "file", says=library_text(name) or "", text=name.removeprefix(imported[1]))
+            for name in library_names()
+        ]
         return [*(Item(*file) for file in files(view, start, offset)), *standard]
     outside = _TEXT.sub("", line)
     if re.search(r'=\s*family\(\s*"\w*$', outside):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence, Set
 
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
@@ -27,9 +27,10 @@ DRAWING = ("seed", "example")  # Inputs of an export that its draws read.
 
 def unused_in_bodies(subject: Subject) -> Iterator[Diagnostic]:
     """What a body binds and never reads, and parameters that a body never reads."""
+    declared = {place.id for d in subject.file.declarations if (place := _name_of(d)) is not None}
     for function in subject.functions:
         live = yield from _unread(function.body)
-        yield from _parameters(function, live)
+        yield from _parameters(function, live, declared)
 
 
 def _unread(body: Sequence[ast.Statement]) -> Generator[Diagnostic, None, Names]:
@@ -43,14 +44,17 @@ def _unread(body: Sequence[ast.Statement]) -> Generator[Diagnostic, None, Names]
     return live
 
 
-def _parameters(function: ast.Function, live: Names) -> Iterator[Diagnostic]:
-    """Of an export, inputs and settings; of a net or a layer what its calls hand over. Sizes in types are uses, too."""
+def _parameters(function: ast.Function, live: Names, declared: Set[str]) -> Iterator[Diagnostic]:
+    """Of an export, inputs and settings; of a net or a layer what its calls hand over. Sizes in types are uses, too.
+
+    So is a size that only this parameter says: of `y: [m]` the body may read `m` alone.
+    """
     for parameter in function.parameters:
         name = parameter.name
         others = [p for p in function.parameters if p is not parameter]
-        if name.id in live | names_read(
-            tuple(p.type for p in others), tuple(p.default for p in others), function.returns
-        ):
+        in_types = names_read(tuple(p.type for p in others))
+        read = live | in_types | names_read(tuple(p.default for p in others), function.returns)
+        if ({name.id} | names_read(parameter.type) - in_types - declared) & read:
             continue
         if function.kind == "export" and name.id in DRAWING:
             continue

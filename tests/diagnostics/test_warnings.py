@@ -106,6 +106,9 @@ def test_what_a_body_leaves_over(body: str, unused: list[str]) -> None:
         ("layer g(x: [2]) -> [2] { return x }\nexport f(x: [2]) -> [2] { return x }\n", ["g"]),
         ("export f(x: [2], n: int = 3) -> [2] {\n  repeat n shared { x = 2 * x }\n  return x\n}\n", []),
         ("export f(x: [2], y: [K]) -> [2] { return x }\n", ["y"]),
+        ("export f(x: [2], y: [m]) -> [2] { return m * x }\n", []),
+        ("export f(x: [m], y: [m]) -> [m] { return m * x }\n", ["y"]),
+        ("const m = 3\nexport f(x: [2], y: [m]) -> [2] { return m * x }\n", ["y"]),
         ("layer g(x: [2], n, m = 2 * n) -> [2] { return m * x }\nexport f(x: [2]) -> [2] { return g(x, 3) }\n", []),
     ],
 )

@@ -179,6 +179,7 @@ def test_files_that_a_path_may_name(folder: Path) -> None:
     assert labels('import "|"\n', folder)[:2] == ["cats", "layers.mai"]
     (standard, *_) = offered('import "std/|"\n', folder)
     assert (standard.label, standard.text) == ("std/augment", "augment")
+    assert "random_flip(x: [...], p = 0.5)" in standard.says
     assert labels('export f(x: [2]) -> [2] { return rearrange(x, "|") }\n', folder) == []
 
 

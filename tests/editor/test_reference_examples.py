@@ -17,7 +17,8 @@ from mai.compiler.editor.examples import result_of, results
 from mai.compiler.editor.hover import hover
 from mai.compiler.editor.settings.lines import settings_in
 from mai.compiler.editor.settings.reference import all_settings, explained_setting
-from mai.compiler.elaborate.functions.function_reference import explained, sections
+from mai.compiler.elaborate.functions.function_reference import explained, library_entries, library_text, sections
+from mai.spec import library, library_names
 from mai.spec.diagnostics import MaiError
 from mai.spec.reference import BY_HAND, RESULTS, example_of_setting
 
@@ -83,3 +84,12 @@ def test_the_terminal_shows_them() -> None:
     assert "for example: softmax([1, 2, 3]) gives [0.09003, 0.2447, 0.6652]" in (explained("softmax") or "")
     conv = explained("conv") or ""
     assert "groups = 1, init" in conv and conv.count("(") == conv.count(")")
+
+
+@pytest.mark.parametrize("name", library_names())
+def test_a_library_and_each_of_its_layers_are_explained(name: str) -> None:
+    written = re.findall(r"^layer ([a-z]\w*)", library(name).read_text(encoding="utf-8"), re.MULTILINE)
+    note, entries = library_entries(name)
+    assert [entry.name for entry in entries] == written and f'import "{name}"' in note
+    assert all(entry.says and entry.form in (library_text(name) or "") for entry in entries)
+    assert all(f'(import "{name}")' in (library_text(layer) or "") for layer in written)

@@ -190,6 +190,9 @@ def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding
 def _sizes_of_parts(e: Elaborator, parts: Arg, size: Size) -> list[Size]:
     if isinstance(parts.value, list):
         _check_parts(len(parts.value))
+        if not parts.value:
+            help = "a number has equal parts, `split(x, 2)`, a list parts of its sizes, `split(x, [1, 3])`"
+            raise e.fail("shape-mismatch", parts.span, "a list without sizes names no part", help=help)
         each = [replace(parts, value=part) for part in parts.value]
         sizes = [
             e.size(part.value, part.span, least=1) if isinstance(part.value, Dim) else positive(e, part, 1)

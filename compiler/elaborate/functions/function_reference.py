@@ -17,7 +17,7 @@ from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.samples import SAMPLES
 from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, OPTIMIZERS, SCHEDULES
-from mai.spec import is_public, prelude_parts, prelude_sources
+from mai.spec import is_public, library, library_names, prelude_parts, prelude_sources
 from mai.spec.reference import Example, examples_of_reference
 from mai.spec.settings import NEEDED, Settings, taken
 from mai.spec.words import WORDS
@@ -117,6 +117,26 @@ def layer_text(name: str) -> str | None:
     return f"`{name}`, as it is written in mai:\n\n{indent(text[: text.rindex('}') + 1], '  ')}"
 
 
+def library_text(name: str) -> str | None:
+    """What a library, `std/latent`, has to import, or what a layer of one is, `ddim`; None for any other name."""
+    if name in library_names():
+        note, entries = library_entries(name)
+        return "\n\n".join(
+            [f'import "{name}"\n  {note}', *(f"{entry.form}\n  {entry.says}".rstrip() for entry in entries)]
+        )
+    own = [(entry, of) for of in library_names() for entry in library_entries(of)[1] if entry.name == name]
+    return "\n\n".join(_explained(entry, f'import "{of}"') for entry, of in own) or None
+
+
+def library_entries(name: str) -> tuple[str, tuple[Entry, ...]]:
+    """What a library says of itself, and its public layers in their order."""
+    blocks = [*_blocks(library(name).read_text(encoding="utf-8"))]
+    notes = [comment for layer, comment in blocks if layer is None]
+    return notes[0], tuple(
+        _layer(layer, comment) for layer, comment in blocks if layer is not None and is_public(layer)
+    )
+
+
 def _explained(entry: Entry, title: str) -> str:
     example = f"\n  for example: {entry.example.line}" if entry.example is not None else ""
     return f"{entry.form}\n  {entry.says} ({title}){example}"
@@ -168,19 +188,26 @@ def _functions(section: Section) -> tuple[Entry, ...]:
 def _layers() -> Iterator[Chapter]:
     """The prelude's public layers, each with its sentence, under its own headings: a comment apart from what follows is one."""
     title, note, entries = "", "", list[Entry]()
-    for block in (block for source in prelude_sources() for block in source.text.strip().split("\n\n")):
-        lines = block.split("\n")
-        comment = _flat(" ".join(line[1:] for line in lines if line.startswith("#")))
-        layer = _head(block)
+    for layer, comment in (block for source in prelude_sources() for block in _blocks(source.text)):
         if layer is not None and is_public(layer):
-            form = _with_numbers(layer)
-            entries.append(Entry(form.partition("(")[0], form, comment))
+            entries.append(_layer(layer, comment))
         elif layer is None and comment:
             if entries:
                 yield Chapter(title, note, tuple(entries))
             title, _, note = comment.partition(". ")
             title, entries = title.rstrip("."), []
     yield Chapter(title, note, tuple(entries))
+
+
+def _blocks(text: str) -> Iterator[tuple[str | None, str]]:
+    """The head of the layer in each part between empty lines, None where there is none, and its comment."""
+    for block in text.strip().split("\n\n"):
+        yield _head(block), _flat(" ".join(line[1:] for line in block.split("\n") if line.startswith("#")))
+
+
+def _layer(head: str, comment: str) -> Entry:
+    form = _with_numbers(head)
+    return Entry(form.partition("(")[0], form, comment)
 
 
 def _head(block: str) -> str | None:

@@ -38,12 +38,13 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim, even": ("DDIM", {"timestep_spacing": "linspace", "prediction_type": "sample"}),
     "ddim, solved": ("DPMSolverMultistep", {}),
     "ddim, solved from noise": ("DPMSolverMultistep", {
-        "timestep_spacing": "trailing", "prediction_type": "v_prediction", "beta_schedule": "scaled_linear"}),
+        "timestep_spacing": "trailing", "prediction_type": "v_prediction", "beta_schedule": "scaled_linear", "lower_order_final": False}),
     "ddim, solved by order 1": ("DPMSolverMultistep", {"solver_order": 1, "timestep_spacing": "leading", "steps_offset": 1}),
     "ddim, solved by levels": ("DPMSolverMultistep", {"use_karras_sigmas": True}),
     "ddim, mended": ("UniPCMultistep", {}),
     "ddim, mended by levels": ("UniPCMultistep", {
-        "use_karras_sigmas": True, "beta_schedule": "scaled_linear", "prediction_type": "v_prediction", "solver_order": 1}),
+        "use_karras_sigmas": True, "beta_schedule": "scaled_linear", "prediction_type": "v_prediction", "solver_order": 1,
+        "lower_order_final": False}),
     "ddpm": ("DDPM", {}),
     "ddpm, leaping": ("LCM", {}),
     "ddpm, solved": ("DPMSolverMultistep", {"algorithm_type": "sde-dpmsolver++"}),
@@ -139,6 +140,7 @@ UNKNOWN: dict[str, dict[str, Any]] = {
     "`skip_prk_steps` is false": {"_class_name": "PNDMScheduler", "skip_prk_steps": False},
     "`prediction_type` is sample": {"_class_name": "PNDMScheduler", "skip_prk_steps": True, "prediction_type": "sample"},
     "the first time is then T - 1 or T - 2": {"_class_name": "DPMSolverMultistepScheduler", "use_exponential_sigmas": True},
+    "`lower_order_final` is false": {"_class_name": "UniPCMultistepScheduler", "lower_order_final": False},
     "does not sample by `FlowMatchEulerDiscreteScheduler`": {"_class_name": "FlowMatchEulerDiscreteScheduler"},
     r"scheduler/scheduler_config\.json: `thresholding` is true": {"thresholding": True},
 }  # fmt: skip

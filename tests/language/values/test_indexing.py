@@ -149,8 +149,10 @@ def test_parts_have_the_sizes_of_a_list(program: Maker, tmp_path: Path) -> None:
     for result, expected in zip(results.values(), (x[:, :1], x[:, 1:], x[:, :, 2:6]), strict=True):
         np.testing.assert_array_equal(result, expected)
     path = tmp_path / "spec.mai"
-    path.write_text("export f(x: [7]) -> [2] { return split(x, [2, 4])[0] }\n")
-    assert [d.message for d in check(path).diagnostics] == ["parts of 2, 4 are 6 in all, and the axis has 7"]
+    wrong = {"[2, 4]": "parts of 2, 4 are 6 in all, and the axis has 7", "[]": "a list without sizes names no part"}
+    for parts, message in wrong.items():
+        path.write_text(f"export f(x: [7]) -> [2] {{ return split(x, {parts})[0] }}\n")
+        assert [d.message for d in check(path).diagnostics] == [message]
     by_setting = "export f(x: [7], k: int = 2) -> [] { return sum(split(x, [k, 7 - k])[0]) }\n"
     setting = program(by_setting).exports["f"].settings["k"]
     assert (setting.minimum, setting.maximum) == (1, 6)
