@@ -60,8 +60,7 @@ class Arguments:
         defaults = {name: port.default for name, port in self.settings.items()}
         tensors = {name: _tensor(port, (defaults | dict(values))[name], device) for name, port in ports.items()}
         shapes = {name: tuple(tensors[name].shape) for name in self.inputs}
-        whole = [name for name, port in self.settings.items() if port.dtype == "int64"] if self.least else []
-        numbers = {name: int(tensors[name]) for name in whole}
+        numbers = {name: tensors[name] for name in self.settings}
         check_sizes(self.inputs, shapes, self.least, numbers=numbers, repeats=False)
         return [*tensors.values()]
 

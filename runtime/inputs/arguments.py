@@ -65,14 +65,10 @@ def prepare(
                 if notes is not None:
                     notes += notes_of_far(port, trained[name], feed[name])
     check_all_there(inputs, settings, feed)
-    check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most, _whole_numbers(settings, feed))
+    defaults = {name: port.default for name, port in settings.items() if port.default is not None}
+    numbers = {**defaults, **{name: feed[name] for name in settings if name in feed}}
+    check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most, numbers)
     return feed | _repeat_single_examples(inputs, feed)
-
-
-def _whole_numbers(settings: Ports, feed: Mapping[str, Array]) -> Sizes:
-    """The settings that are whole numbers, of which those that a call leaves out have their defaults."""
-    numbers = {name: feed.get(name, port.default) for name, port in settings.items() if port.dtype == "int64"}
-    return {name: int(number) for name, number in numbers.items() if number is not None}
 
 
 def _no_batch(inputs: Ports) -> ModelError:

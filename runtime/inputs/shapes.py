@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import SupportsInt
 
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.sizes import computed_size
@@ -35,7 +36,7 @@ def check_sizes(
     shapes: Shapes,
     least: Sizes = NO_LIMITS,
     most: Sizes = NO_LIMITS,
-    numbers: Sizes = NO_LIMITS,
+    numbers: Mapping[str, SupportsInt] = NO_LIMITS,
     repeats: bool = True,
 ) -> None:
     """Check that the inputs of a call have one batch size and one size for each named dimension, within its limits.
@@ -44,7 +45,7 @@ def check_sizes(
         shapes: of all inputs, [batch, ...], by name.
         least, most: the smallest and largest sizes of dimensions, by the names of the dimensions; the smallest is 1 where it is not among them.
             The smallest of what is made of several, `n - m`, is there, too.
-        numbers: the settings that are whole numbers, by name.
+        numbers: the settings, by name, of which such sizes may be made.
         repeats: whether a batch of one fits any other.
 
     Raises:
@@ -87,7 +88,7 @@ def _check_computed(inputs: Ports, shapes: Shapes, sizes: Sizes) -> None:
                 raise ModelError("input-shape", f"`{text}` is {wanted} here, and `{port.name}` has {size}")
 
 
-def _check_least(least: Sizes, numbers: Sizes) -> None:
+def _check_least(least: Sizes, numbers: Mapping[str, SupportsInt]) -> None:
     """Check the smallest sizes of what is made of several numbers of a call, as far as these are known."""
     for text, low in least.items():
         size = None if text.isidentifier() else computed_size(text, numbers)

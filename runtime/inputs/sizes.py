@@ -6,6 +6,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Mapping
+from typing import SupportsInt
 
 OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
@@ -13,10 +14,12 @@ OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
 NAME = re.compile(r"\b[^\W\d]\w*")
 
 
-def computed_size(text: str, sizes: Mapping[str, int]) -> int | None:
+def computed_size(text: str, sizes: Mapping[str, SupportsInt]) -> int | None:
     """The size for those of its names; None where one is not known, or the text is no such size."""
     try:
-        numbers = NAME.sub(lambda name: str(sizes[name[0]]), text)  # Some names are words of Python's own: `lambda`.
+        numbers = NAME.sub(
+            lambda name: str(int(sizes[name[0]])), text
+        )  # Some names are words of Python's own: `lambda`.
         return _value(ast.parse(numbers, mode="eval").body)
     except (SyntaxError, ValueError, KeyError, ZeroDivisionError, RecursionError):
         return None

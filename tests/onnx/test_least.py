@@ -71,11 +71,8 @@ def test_an_axis_that_two_numbers_leave_empty_is_as_numpy_has_it(
 @pytest.mark.parametrize(
     ("inputs", "result", "least"),
     [
-        (
-            "y: [m]",
-            "[]) -> sum(x[: n - m]) + sum(y)",
-            {"n - m": 0},
-        ),  # Of a negative place numpy's slice counts from the end.
+        # Of a negative place numpy's slice counts from the end.
+        ("y: [m]", "[]) -> sum(x[: n - m]) + sum(y)", {"n - m": 0}),
         ("y: [m]", "[]) -> max(x[: n - m]) + sum(y)", {"n - m": 1}),
         ("y: [m]", "[]) -> mean(x[m:]) + sum(y)", {"n - m": 1}),
         ("y: [m]", "[n]) -> x + y[:n]", {"m - n": 0}),  # Of fewer rows numpy's slice has fewer than the type says.
@@ -99,6 +96,14 @@ def test_what_is_made_of_several_numbers_has_a_least(
             model(**values, **counts)
     else:
         assert np.isfinite(model(**values, **counts)).all()
+
+
+def test_a_size_that_is_never_nothing_is_found_in_few_moves(program: Maker, tmp_path: Path) -> None:
+    """Of `3 * n * m - n - m` smaller numbers make less and larger ones more: looking for one that is 0 comes to an end."""
+    spec = program("export g(x: [n], y: [m]) -> [] { return sum(ones([3 * n * m - n - m])) + sum(x) + sum(y) }\n")
+    model = load(export(spec, "g", Trained({}), tmp_path).path, providers="cpu")
+    one = np.ones((1, 1), np.float32)
+    assert model(x=one, y=one) == [3]
 
 
 BEYOND = {

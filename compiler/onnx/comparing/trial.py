@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 SHARED = 2**30  # Bytes of weights that are not rearranged for speed, which would be a second copy of them.
 FREE_SIZE = 5  # Of a dimension that a host chooses.
 MAX_STEPS = 3
-MOST_GROWN = 64  # How often sizes are made larger.
+MOST_MOVES = 64  # How often sizes are made larger, or smaller.
 SEED = 2**31 - 9  # Large, and whole on engines of 32 bits, too, where a file's self-test is run.
 NUMPY: dict[DType, type[np.generic]] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 
@@ -86,16 +88,13 @@ def _with_room(
 ) -> dict[str, int]:
     """Sizes of which the first ones are larger where several make one that would be empty: `x[:n - m]` has rows."""
     chosen, several = dict(sizes), never_negative(graph)
-    for _ in range(MOST_GROWN):
-        empty = next((s for s in several if int(evaluate(s, {**settings, **chosen})) < 1), None)
-        names = (
-            []
-            if empty is None
-            else [n for n in signed(empty, 1) if chosen.get(n, 0) < limits.get(n, chosen.get(n, 0) + 1)]
-        )
-        if not names:
+    for _ in range(MOST_MOVES):
+        empty = (size for size in several if int(evaluate(size, {**settings, **chosen})) < 1)
+        names = {n for size in islice(empty, 1) for n in signed(size, 1) if n in chosen}
+        larger = {name: chosen[name] + 1 for name in names if chosen[name] < limits.get(name, math.inf)}
+        if not larger:
             break
-        chosen |= {name: chosen[name] + 1 for name in names if name in chosen}
+        chosen |= larger
     return chosen
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from mai.compiler.ir.sizes import Dim, evaluate, symbols
-from mai.compiler.onnx.comparing.trial import Reference, difference, free_size, run_trial, trial
+from mai.compiler.onnx.comparing.trial import MOST_MOVES, Reference, difference, free_size, run_trial, trial
 from mai.compiler.onnx.describing.limits import emptied, never_negative, signed
 from mai.compiler.onnx.prepared import Prepared
 from mai.runtime.model.manifest import Manifest
@@ -100,16 +100,17 @@ def _may_be_empty(prepared: Prepared, size: Dim, files: Files, reference: Refere
     """Whether an axis of this size, `n - m`, may have no row: numbers are made smaller, or larger, until it has none."""
     tried = trial(prepared.plain, BATCH, longest=prepared.longest_text)
     numbers = {**tried.recipe.sizes, **tried.settings}
-    smaller, larger = signed(size, 1), signed(size, -1)
-    while (rows := int(evaluate(size, numbers))) > 0:
-        steps = [(n, -1) for n in smaller if numbers[n] > 1] or [(n, 1) for n in larger]
-        numbers |= {name: int(numbers[name]) + step for name, step in steps[:1]}
-        if not steps:
+    for _ in range(MOST_MOVES):
+        smaller = [(name, -1) for name in signed(size, 1) if numbers[name] > 1]
+        moves = smaller or [(name, 1) for name in signed(size, -1)]
+        if not moves or int(evaluate(size, numbers)) <= 0:
             break
+        (name, step), *_ = moves
+        numbers[name] = int(numbers[name]) + step
     sizes, settings = (
         {n: int(numbers[n]) for n in symbols(size) & each.keys()} for each in (tried.recipe.sizes, tried.settings)
     )
-    return rows == 0 and _agrees(prepared, files, reference, sizes, settings)
+    return int(evaluate(size, numbers)) == 0 and _agrees(prepared, files, reference, sizes, settings)
 
 
 def _agrees(

@@ -71,8 +71,9 @@ def never_negative(graph: Graph) -> dict[Dim, bool]:
     counts = {n: int(s.minimum or 0) for n, s in graph.settings.items() if graph.sizes.get(n) is s.value}
     least = {**dict.fromkeys(free, 1), **counts}
     sizes = {**dict.fromkeys(_beyond_slices(graph), False), **dict.fromkeys(_sizes(graph), True)}
-    of_several = (s for s in sizes if symbols(s) <= least.keys() and not (len(symbols(s)) == 1 and symbols(s) <= free))
-    return {size: sizes[size] for size in of_several if _may_be_negative(size, least)}
+    known = {size: is_axis for size, is_axis in sizes.items() if symbols(size) <= least.keys()}
+    of_several = (size for size in known if len(symbols(size)) > 1 or not symbols(size) <= free)
+    return {size: known[size] for size in of_several if _may_be_negative(size, least)}
 
 
 def signed(size: Dim, sign: int) -> list[str]:
@@ -82,9 +83,9 @@ def signed(size: Dim, sign: int) -> list[str]:
 
 def _may_be_negative(size: Dim, least: Mapping[str, int]) -> bool:
     """Whether a size may be below 0: something is taken away, or it is with the `least` numbers."""
-    parts = [monomial for monomial, coefficient in size.terms if monomial and coefficient < 0]
-    inside = [atom.numerator for monomial, _ in size.terms for atom in monomial if isinstance(atom, Quotient)]
-    return bool(parts) or any(_may_be_negative(each, least) for each in inside) or int(evaluate(size, least)) < 0
+    takes_away = any(coefficient < 0 for monomial, coefficient in size.terms if monomial)
+    inside = (atom.numerator for monomial, _ in size.terms for atom in monomial if isinstance(atom, Quotient))
+    return takes_away or int(evaluate(size, least)) < 0 or any(_may_be_negative(each, least) for each in inside)
 
 
 def _beyond_slices(graph: Graph) -> Iterator[Dim]:

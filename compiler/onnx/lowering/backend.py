@@ -152,8 +152,7 @@ class OnnxBackend(Nodes):
     def lacking(self, x: ir.Value, axis: Integer) -> Scalar:
         """How many elements an axis lacks to have one: 1 where it has none, else 0.
 
-        It is asked at run time of a size of several names, `n - k`, where no bound of one of them keeps it above 0. What there is
-        says it, not the size: below 0, `x[: n - k]` counts from the end, as numpy does.
+        It is asked at run time of a size of several names, `n - k`, where no bound of one of them keeps it above 0.
         """
         size = self.physical[x][axis]
         if isinstance(size, int):
