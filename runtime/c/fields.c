@@ -32,13 +32,15 @@ static int64_t days_to(int64_t year, int64_t month, int64_t day) {
   return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * m + 2) / 5 + day - 1 - 719468;
 }
 
+/* Years are those that a text of a date has, 0001 to 9999. */
 static int is_day(int64_t year, int64_t month, int64_t day) {
-  if (month < 1 || month > 12 || day < 1) return 0;
+  if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1) return 0;
   return day <= days_to(year + month / 12, month % 12 + 1, 1) - days_to(year, month, 1);
 }
 
 int mai_days_of(int year, int month, int day, float *days) {
   if (!is_day(year, month, day)) return fail("there is no day %04d-%02d-%02d", year, month, day);
+  if (!days) return fail("there is no place for the days");
   *days = (float)days_to(year, month, day);
   return 1;
 }

@@ -14,6 +14,10 @@ static int keep(mai_call *call, const mai_port *port, const void *data, size_t b
 
 /* The port of an input or a setting; NULL, with a message, where there is none. */
 static const mai_port *port_to_give(const mai_model *model, const char *name, mai_kind kind) {
+  if (!name) {
+    fail("an input or a setting is given by its name, and there is none");
+    return NULL;
+  }
   size_t p = place_of(model, name, 0);
   if (p < model->count && model->hidden[p]) p = model->count;
   if (p < model->count && model->ports[p].kind == kind) return &model->ports[p];
@@ -101,7 +105,8 @@ static int give(mai_call *call, const char *input, mai_type type, const void *va
   int64_t whole[MAI_AXES] = {1};
   if (!port) return 0;
   if (port->type != type) return fail("`%s` is %s, this is %s", input, types[port->type].name, types[type].name);
-  if (rank < 0 || rank > MAI_AXES || (rank && !dims)) return fail("`%s` is given %d sizes, and at most %d are taken", input, rank, MAI_AXES);
+  if (rank > 0 && !dims) return fail("`%s` is given %d sizes, and they are not there", input, rank);
+  if (rank < 0 || rank > MAI_AXES) return fail("`%s` is given %d sizes, and at most %d are taken", input, rank, MAI_AXES);
   for (int i = 0; i < rank; i++)
     if (dims[i] < 0) return fail("a size of `%s` is %" PRId64, input, dims[i]);
   if (rank >= 1 && fits(port, rank - 1, dims + 1)) {

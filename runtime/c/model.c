@@ -253,7 +253,7 @@ void mai_free(mai_model *model) {
 }
 
 const mai_port *mai_ports(const mai_model *model, size_t *count) {
-  *count = model ? model->shown_count : 0;
+  if (count) *count = model ? model->shown_count : 0;
   return model ? model->shown : NULL;
 }
 

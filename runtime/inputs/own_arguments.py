@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.arguments import as_array, as_values
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Port
 
@@ -37,6 +38,12 @@ def take_number(ports: Ports, name: str, number: int | None, values: dict[str, o
         _hand_on(name, number, values)
         return usual
     return usual if number is None else number
+
+
+def whole_number(name: str, number: object) -> int:
+    """A number that counts something, 0 at least. Raises `ModelError` as for a setting."""
+    port = Port(name=name, kind="setting", batch=False, shape=[], dtype="int64", minimum=0)
+    return int(as_values(port, as_array(port, number)))
 
 
 def _hand_on(name: str, value: object, values: dict[str, object]) -> None:

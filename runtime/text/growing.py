@@ -13,7 +13,7 @@ import onnxruntime as ort
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import as_values, prepare
-from mai.runtime.inputs.own_arguments import take_number
+from mai.runtime.inputs.own_arguments import take_number, whole_number
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.text.prompts import Prompt, check_length, read_prompt, warn_of_length
@@ -115,7 +115,7 @@ class GrowsText(ABC):
         """The tokens that a text begins with, and how many come at most: as many as the spec says, or `count`."""
         start, text = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special), self.manifest.text
         assert text is not None
-        total = text.usual if count is None else count
+        total = text.usual if count is None else whole_number("count", count)
         warn_of_length(text, check_length(text, start.rows, {str(text.count): total}))
         return replace(start, rows=as_values(self.prompt_port, start.rows)), total
 

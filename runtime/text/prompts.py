@@ -12,6 +12,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import as_array
 from mai.runtime.inputs.labels import warn_of
+from mai.runtime.inputs.shapes import check_shape
 from mai.runtime.model.manifest import Port, Text
 from mai.runtime.text.tokenizer import Tokenizer
 
@@ -78,6 +79,8 @@ def _as_prompt(port: Port, rows: object, *, as_text: bool, single: bool) -> Prom
     if _is_ragged(rows):
         return Prompt(_check_tokens(port, _pad(rows)), as_text, single=False, ragged=True)
     array = as_array(port, rows)
+    if array.ndim not in (1, 2):
+        check_shape(port, array.shape)
     single = single or array.ndim == 1
     return Prompt(_check_tokens(port, array[None] if array.ndim == 1 else array), as_text, single, ragged=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from ctypes import POINTER, c_float, c_int64
+from ctypes import POINTER, byref, c_float, c_int64
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +175,22 @@ def test_sizes_that_no_memory_holds(host: Host, files: Path) -> None:
         assert host.c.mai_message() == b"the sizes of `many` are more than any memory holds"
     assert not host.c.mai_give_floats(call, b"many", None, 2, (c_int64 * 2)(2, 2))
     assert host.c.mai_message() == b"there are no numbers for `many`"
+    assert not host.c.mai_give_floats(call, b"many", number.data_as(POINTER(c_float)), 2, None)
+    assert host.c.mai_message() == b"`many` is given 2 sizes, and they are not there"
+    assert not host.c.mai_give_floats(call, None, number.data_as(POINTER(c_float)), 0, None)
+    assert host.c.mai_message() == b"an input or a setting is given by its name, and there is none"
+
+
+def test_days_are_those_of_years_that_texts_have(host: Host, files: Path) -> None:
+    days = c_float()
+    for year, number in ((1, -719162.0), (9999, 2932896.0)):
+        assert host.c.mai_days_of(year, 1 if year == 1 else 12, 1 if year == 1 else 31, byref(days))
+        assert days.value == number
+    for year in (0, -5, 10000, 2_000_000_000):
+        assert not host.c.mai_days_of(year, 1, 1, byref(days))
+        assert b"there is no day" in host.c.mai_message()
+    assert not host.c.mai_days_of(2024, 1, 1, None)
+    host.c.mai_ports(host.load(files / "flow.equal.onnx"), None)
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,27 @@ def test_tokens_of_any_whole_numbers_are_streamed(model: Any) -> None:
         assert [token.tolist() for token in model.stream(np.array([79, 80], kind), temperature=0.0)] == plain
 
 
+@pytest.mark.parametrize(
+    ("prompt", "more", "words"),
+    [
+        ([79], {"count": -1}, "`count` is at least 0, this holds -1"),
+        ([79], {"count": 1.5}, "`count`"),
+        ([79], {"count": True}, "`count`"),
+        ([79], {"count": "4"}, "`count`"),
+        ([79], {"count": float("nan")}, "`count`"),
+        (5, {}, r"`prompt` is \[batch, .*\], this is \[\]"),
+        (None, {}, r"`prompt` is \[batch, .*\], this is \[\]"),
+        ([[[79]]], {}, r"this is \[1, 1, 1\]"),
+    ],
+)
+def test_what_a_stream_does_not_take_is_told_at_once(
+    model: Any, prompt: object, more: dict[str, Any], words: str
+) -> None:
+    for call in (model.stream, model.scored):
+        with pytest.raises(ModelError, match=words):
+            call(prompt, **more)
+
+
 def test_a_text_too_long_or_too_short_to_score(program: Callable[[str], Program], tmp_path: Path) -> None:
     model = compiled_file(program(SPEC), "score", tmp_path)
     assert model(x=np.ones((1, 41), np.int64)).shape == (1, 40)
